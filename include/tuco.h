@@ -1,0 +1,13 @@
+/* tuco.h - all of libtuco's public API. */
+#pragma once
+
+#include <tuco/base.h>
+#include <tuco/chan.h>
+#include <tuco/context.h>
+#include <tuco/defer.h>
+#include <tuco/go.h>
+#include <tuco/mem.h>
+#include <tuco/net.h>
+#include <tuco/scope.h>
+#include <tuco/select.h>
+#include <tuco/sync.h>

@@ -1,0 +1,60 @@
+/* chan.h - typed channels.
+ *
+ *     tu_chan(int) c = tu_make_chan(int, 16);       capacity 0: every send waits for its receive
+ *     int rc = tu_send(c, 42);                      0, or -EPIPE if the channel is closed
+ *     int v; rc = tu_recv(c, &v);                   0, or -EPIPE if it is closed and empty
+ *     tu_close_chan(c); ... tu_free_chan(c);
+ *
+ * Any goroutine and any plain thread may call any function; values are copied, in order, each to
+ * one receiver. Send and receive may park, and give the current context's error when it is
+ * cancelled (the value was then not transferred). A null channel blocks for ever, as in Go.
+ * Closing a closed channel is a programmer's error and aborts.
+ */
+#pragma once
+
+#include <tuco/base.h>
+
+TU_BEGIN_DECLS
+
+typedef struct tu_channel tu_channel; /* the untyped channel behind every tu_chan(T) */
+
+TU_API tu_channel *tu_channel_make(size_t element_size, size_t capacity); /* NULL: out of memory */
+/* Nobody may be parked on it or use it again. NULL is allowed. */
+TU_API void tu_channel_free(tu_channel *channel);
+TU_API TU_MUST_CHECK int tu_channel_send(tu_channel *channel, const void *element);
+TU_API TU_MUST_CHECK int tu_channel_recv(tu_channel *channel, void *element);
+/* -EAGAIN instead of parking. Never park. */
+TU_API TU_MUST_CHECK int tu_channel_try_send(tu_channel *channel, const void *element);
+TU_API TU_MUST_CHECK int tu_channel_try_recv(tu_channel *channel, void *element);
+/* Wakes every waiter: receivers get what is buffered, then -EPIPE; senders get -EPIPE. */
+TU_API void tu_channel_close(tu_channel *channel);
+TU_API size_t tu_channel_length(const tu_channel *channel);   /* elements buffered now */
+TU_API size_t tu_channel_capacity(const tu_channel *channel); /* as made */
+
+TU_END_DECLS
+
+/* A channel of T is spelled as a function-pointer type, so that it carries T in plain C and is the
+ * same type in every file. It is never called. */
+struct tu_channel_tag;
+#define tu_chan(T)          __typeof__(__typeof__(T) (*)(struct tu_channel_tag *))
+#define tu_chan_element(c)  __typeof__((c)((struct tu_channel_tag *)0))
+#define tu_chan_untyped(c)  ((tu_channel *)(uintptr_t)(c))
+#define tu_make_chan(T, n)  ((tu_chan(T))(uintptr_t)tu_channel_make(sizeof(T), (n)))
+#define tu_free_chan(c)     tu_channel_free(tu_chan_untyped(c))
+#define tu_close_chan(c)    tu_channel_close(tu_chan_untyped(c))
+#define tu_chan_length(c)   tu_channel_length(tu_chan_untyped(c))
+#define tu_chan_capacity(c) tu_channel_capacity(tu_chan_untyped(c))
+#define tu__chan_send(f, c, v)                                                                     \
+    ({                                                                                             \
+        tu_chan_element(c) tu__v = (v);                                                            \
+        f(tu_chan_untyped(c), &tu__v);                                                             \
+    })
+#define tu__chan_recv(f, c, p)                                                                     \
+    ({                                                                                             \
+        tu_chan_element(c) *tu__p = (p);                                                           \
+        f(tu_chan_untyped(c), tu__p);                                                              \
+    })
+#define tu_send(c, v)     tu__chan_send(tu_channel_send, c, v)
+#define tu_recv(c, p)     tu__chan_recv(tu_channel_recv, c, p)
+#define tu_try_send(c, v) tu__chan_send(tu_channel_try_send, c, v)
+#define tu_try_recv(c, p) tu__chan_recv(tu_channel_try_recv, c, p)

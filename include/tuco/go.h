@@ -1,0 +1,118 @@
+/* go.h - goroutines: start the runtime, start a goroutine, yield, sleep.
+ *
+ * A goroutine is a function on a stack of its own (64 KiB by default) that the runtime runs on one
+ * of at most TUCO_MAXPROCS threads at a time. It may move to another thread whenever it calls a
+ * function that "may park". It is not interrupted between such calls; one that computes, or sits
+ * in a blocking libc call, for more than 10 ms keeps its thread, and the others get another one.
+ *
+ *     static void hello(void *arg) { tu_go(serve, conn, 3); tu_sleep(TU_S); }
+ *     int main(void) { return tu_main(NULL, hello, NULL); }
+ */
+#pragma once
+
+#include <tuco/base.h>
+
+TU_BEGIN_DECLS
+
+struct tu_options {
+    unsigned maxprocs;     /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
+    size_t stack_size;     /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
+};
+
+/* Starts the runtime, runs main_fn(arg) as a goroutine, and returns when it has returned: 0, or
+ * -errno if the runtime could not start. Other goroutines may still exist then; the process is
+ * expected to exit. Call from a plain thread. */
+TU_API int tu_main(const struct tu_options *options, void (*main_fn)(void *arg), void *arg);
+
+/* Starts the runtime beside an existing main: afterwards any thread may tu_go. 0, -EALREADY if it
+ * runs already, or -errno. */
+TU_API int tu_start(const struct tu_options *options);
+
+/* Number of goroutines that may run at once (0 before the runtime was started). */
+TU_API unsigned tu_maxprocs(void);
+
+/* Number of goroutines that exist, the caller included. */
+TU_API size_t tu_goroutines(void);
+
+/* Lets others run: the caller goes to the end of this P's queue. From a plain thread:
+ * sched_yield. May park. */
+TU_API void tu_yield(void);
+
+/* Parks for at least `duration_ns` nanoseconds (<= 0: a yield). 0, or the current context's error
+ * (-ECANCELED, -ETIMEDOUT) as soon as it is cancelled. From a plain thread: sleeps it. */
+TU_API int tu_sleep(int64_t duration_ns);
+
+/* Monotonic clock, nanoseconds. Never parks. */
+TU_API int64_t tu_now(void);
+
+/* True on a goroutine, false on a plain thread. */
+TU_API bool tu_on_goroutine(void);
+
+/* The running goroutine's number (from 1), 0 on a plain thread. */
+TU_API uint64_t tu_goroutine_id(void);
+
+/* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
+ * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
+ * needed for correctness. Pairs must nest; end may park. */
+TU_API void tu_blocking_begin(void);
+TU_API void tu_blocking_end(void);
+
+/* Between these two, a park aborts in builds with TU_DEBUG: "nothing parks between check and
+ * change" is then checked. They nest; free otherwise. */
+TU_API void tu_nopark_begin(void);
+TU_API void tu_nopark_end(void);
+
+/* Starts a goroutine that calls entry(words[0..count-1]); the macro below is the door.
+ * 0, or -ENOMEM when no stack can be had. */
+TU_API int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
+                       const struct tu_site *site);
+
+TU_END_DECLS
+
+/* tu_go(function, up to 6 arguments): starts a goroutine. The arguments are checked against the
+ * function's prototype and copied; each must fit a machine word and be an integer or a pointer
+ * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. */
+#ifndef __cplusplus
+#define tu__word(x)                                                                                \
+    ({                                                                                             \
+        __typeof__((x) + 0) tu__x = (x);                                                           \
+        _Static_assert(sizeof(tu__x) <= sizeof(uintptr_t) &&                                       \
+                           !__builtin_types_compatible_p(__typeof__(tu__x), float) &&              \
+                           !__builtin_types_compatible_p(__typeof__(tu__x), double),               \
+                       "an argument of tu_go must be an integer or a pointer");                    \
+        (uintptr_t) tu__x;                                                                         \
+    })
+#define tu__words_0()                 0
+#define tu__words_1(a)                tu__word(a)
+#define tu__words_2(a, b)             tu__word(a), tu__word(b)
+#define tu__words_3(a, b, c)          tu__word(a), tu__word(b), tu__word(c)
+#define tu__words_4(a, b, c, d)       tu__words_3(a, b, c), tu__word(d)
+#define tu__words_5(a, b, c, d, e)    tu__words_4(a, b, c, d), tu__word(e)
+#define tu__words_6(a, b, c, d, e, f) tu__words_5(a, b, c, d, e), tu__word(f)
+#define tu__count_(_0, _1, _2, _3, _4, _5, _6, n, ...) n
+#define tu__count(...)                tu__count_(_, ##__VA_ARGS__, 6, 5, 4, 3, 2, 1, 0)
+#define tu__paste_(a, b)              a##b
+#define tu__paste(a, b)               tu__paste_(a, b)
+#define tu_go(fn, ...)                                                                             \
+    ({                                                                                             \
+        if (0)                                                                                     \
+            (void)(fn)(__VA_ARGS__); /* type check only */                                         \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
+        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)};    \
+        tu_go_words((void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w, &tu__site);               \
+    })
+#else
+template <class F, class... A> static inline int tu__go(const struct tu_site *site, F fn, A... args)
+{
+    static_assert(sizeof...(A) <= 6, "tu_go takes at most 6 arguments");
+    const uintptr_t words[] = {(uintptr_t)args..., 0};
+    return tu_go_words((void (*)(void))fn, sizeof...(A), words, site);
+}
+#define tu_go(fn, ...)                                                                             \
+    ({                                                                                             \
+        if (0)                                                                                     \
+            (void)(fn)(__VA_ARGS__);                                                               \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
+        tu__go(&tu__site, fn, ##__VA_ARGS__);                                                      \
+    })
+#endif

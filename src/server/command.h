@@ -1,0 +1,134 @@
+/* command.h - a command is a row.
+ *
+ * One row is the single source of a command: name, arity, keys, flags, ACL classes, argument
+ * grammar, documentation and handler. Dispatch, COMMAND and COMMAND DOCS, key extraction, the fuzz
+ * dictionary and the documentation are read from it. Rows are constant; families are listed in
+ * command_table.c. Facts (names, arity, flags, grammar) follow Valkey 9.1; prose is our own.
+ *
+ * A handler gets a struct call: parsed arguments, one store operation, one reply. When it starts,
+ * the shards of the keys that the row declares are locked in call->tx (scope SCOPE_KEYS), or all of
+ * them (SCOPE_ALL), or none (SCOPE_NONE; SCOPE_SELF: the handler locks as it goes, unless
+ * transaction_holds_all(call->tx), as inside EXEC). It must not park while the tx holds locks.
+ */
+#pragma once
+
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct client;
+struct server;
+struct reply;
+struct transaction;
+struct command;
+struct arg;  /* one node of an argument grammar: server/arguments.h */
+struct args; /* the result of parsing: server/arguments.h */
+
+/* The order is not on any wire. Names as COMMAND INFO prints them. */
+enum command_flag {
+    CMD_WRITE = 1 << 0,
+    CMD_READONLY = 1 << 1,
+    CMD_DENYOOM = 1 << 2,
+    CMD_ADMIN = 1 << 3,
+    CMD_PUBSUB = 1 << 4,
+    CMD_NOSCRIPT = 1 << 5,
+    CMD_BLOCKING = 1 << 6,
+    CMD_LOADING = 1 << 7,
+    CMD_STALE = 1 << 8,
+    CMD_SKIP_MONITOR = 1 << 9,
+    CMD_SKIP_COMMANDLOG = 1 << 10,
+    CMD_ASKING = 1 << 11,
+    CMD_FAST = 1 << 12,
+    CMD_NO_AUTH = 1 << 13,
+    CMD_MAY_REPLICATE = 1 << 14,
+    CMD_NO_ASYNC_LOADING = 1 << 15,
+    CMD_NO_MULTI = 1 << 16,
+    CMD_ALLOW_BUSY = 1 << 17,
+    CMD_MOVABLE_KEYS = 1 << 18,
+    CMD_NO_MANDATORY_KEYS = 1 << 19,
+    CMD_PROTECTED = 1 << 20,
+    /* ours, not printed */
+    CMD_IMMEDIATE_IN_MULTI = 1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
+};
+
+enum command_scope { SCOPE_NONE, SCOPE_KEYS, SCOPE_ALL, SCOPE_SELF };
+
+/* Everything a handler is given. Lives on the dispatcher's stack. */
+struct call {
+    struct server *server;
+    struct client *client;
+    const struct command *command; /* the row that matched; a subcommand's own row */
+    const struct slice *argv;      /* argv[0] is the command's name as sent; bytes live until the reply is done */
+    size_t argc;
+    const uint64_t *key_hashes;    /* hash of the i-th declared key, in command_keys order */
+    size_t key_count;
+    struct args *args;             /* parsed by the row's grammar; NULL when the row has none */
+    struct transaction *tx;        /* never NULL; db, clock and locks of this call */
+    struct reply *reply;
+};
+typedef void (*command_fn)(struct call *call);
+
+/* Where keys are, as COMMAND INFO's key specifications say it. */
+enum key_flag {
+    KEY_RO = 1 << 0, KEY_RW = 1 << 1, KEY_OW = 1 << 2, KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4, KEY_UPDATE = 1 << 5, KEY_INSERT = 1 << 6, KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8, KEY_INCOMPLETE = 1 << 9, KEY_VARIABLE_FLAGS = 1 << 10,
+};
+enum key_begin { KEY_BEGIN_NONE, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN };
+enum key_find { KEY_FIND_RANGE, KEY_FIND_KEYNUM, KEY_FIND_UNKNOWN };
+struct key_spec {
+    uint32_t flags;
+    enum key_begin begin;
+    int begin_index;           /* INDEX: argv position; KEYWORD: where the search starts */
+    const char *begin_keyword; /* KEYWORD */
+    enum key_find find;
+    int last, step, limit;     /* RANGE: last relative to the first key (-1: to the end) */
+    int keynum_index, first_key, keynum_step; /* KEYNUM: relative to the begin position */
+    const char *notes;
+};
+
+struct command {
+    const char *name;        /* upper case; a subcommand's row has only its own word */
+    command_fn run;          /* NULL: only its subcommands run */
+    int arity;               /* words, the name included; negative: at least that many */
+    uint32_t flags;          /* enum command_flag */
+    uint32_t acl;            /* explicit ACL categories beyond those the flags imply: acl_category bits */
+    enum command_scope scope;
+    const char *group;       /* "string", "generic", "connection", ... */
+    const struct key_spec *keys;
+    size_t key_spec_count;
+    const struct arg *args;  /* grammar; NULL: none */
+    size_t arg_count;
+    const struct command *subcommands;
+    size_t subcommand_count;
+    const char *since, *complexity, *summary;
+    const char *const *tips;    /* NULL-terminated, or NULL */
+    const char *const *history; /* pairs version, text; NULL-terminated, or NULL */
+};
+
+/* Finds the row for argv: the command, or where it has subcommands and argv names one, that.
+ * NULL: unknown command; *parent is then the container if only the subcommand is unknown. */
+const struct command *command_lookup(const struct slice *argv, size_t argc,
+                                     const struct command **parent);
+/* True if argc fits the row's arity. */
+bool command_arity_ok(const struct command *command, size_t argc);
+
+/* Positions of keys in argv by the row's key specifications: their number, or -1 when the arguments
+ * do not fit. `positions` has room for `capacity`; more than that are counted, not stored. */
+int command_keys(const struct command *command, const struct slice *argv, size_t argc,
+                 uint32_t *positions, size_t capacity);
+
+/* "set" or "client|list", as INFO commandstats and errors print it. Static storage of the row. */
+const char *command_full_name(const struct command *command);
+
+/* A stable small number per row (containers and subcommands each have one), for statistics. */
+unsigned command_id(const struct command *command);
+unsigned command_id_count(void);
+const struct command *command_by_id(unsigned id);
+const struct command *command_parent(const struct command *command); /* NULL: top level */
+
+/* The table: all top-level rows, in name order. */
+size_t command_count(void);
+const struct command *command_at(size_t index);
