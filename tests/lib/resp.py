@@ -219,7 +219,7 @@ def show(reply, nested=False):
     if kind == "=":
         return "=%s:%s" % (value[0].decode("latin-1"), quote_text(value[1]))
     if kind == "unordered":
-        return value[0].replace("*", "") + "unordered[" + ", ".join(show(v, True) for v in value[1]) + "]"
+        return (value[0].strip("*%") + "unordered" + show(("*" if value[0] != "%" else "%", value[1])))
     if kind == "%":
         return "{" + ", ".join("%s: %s" % (show(k, True), show(v, True)) for k, v in value) + "}"
     if kind == "|":
@@ -234,6 +234,8 @@ def show_lines(reply, width=100):
     if len(line) <= width or kind not in ("*", "~", ">", "%", "unordered") or not value:
         return [line]
     head = {"*": "[", "~": "~[", ">": ">[", "%": "{", "unordered": "unordered["}[kind]
+    if kind == "unordered" and value[0] == "%":
+        return [line]
     if kind == "unordered":
         head, items = value[0].replace("*", "") + head, [show(v, True) for v in value[1]]
     elif kind == "%":
@@ -309,6 +311,8 @@ class _Notation:
         if self.take("nil"):
             return ("nil", None)
         for kind in ("", "~", ">"):
+            if kind == "" and self.take("unordered{"):
+                return ("unordered", ("%", self.items("}")))
             if self.take(kind + "unordered["):
                 return ("unordered", (kind or "*", self.items("]")))
             if self.take(kind + "["):
@@ -377,6 +381,8 @@ def lower(reply):
         return ("*", [lower(v) for v in value])
     if kind == "%":
         return ("*", [lower(v) for pair in value for v in pair])
+    if kind == "unordered" and value[0] == "%":
+        return ("unordered", ("pairs", [(lower(k), lower(v)) for k, v in value[1]]))
     if kind == "unordered":
         return ("unordered", ("*", [lower(v) for v in value[1]]))
     if kind in (",", "("):
@@ -419,9 +425,16 @@ def _match(pattern, reply, protocol, variables):
         variables[value[1]] = reply[1] if isinstance(reply[1], bytes) else b"%d" % reply[1]
         return True
     if kind == "unordered":
-        if reply[0] != value[0] or reply[1] is None or len(reply[1]) != len(value[1]):
+        if reply[0] != value[0].replace("pairs", "*") or reply[1] is None:
             return False
         left = list(reply[1])
+        if value[0] == "pairs":  # a map in no order, as RESP2 has it
+            left = list(zip(left[::2], left[1::2]))
+        if value[0] in ("pairs", "%"):
+            return _match(("unordered", ("*", [("*", list(pair)) for pair in value[1]])),
+                          ("*", [("*", list(pair)) for pair in left]), protocol, variables)
+        if len(left) != len(value[1]):
+            return False
         for wanted in value[1]:
             hit = next((i for i, got in enumerate(left) if _match(wanted, got, protocol, variables)), None)
             if hit is None:
