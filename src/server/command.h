@@ -89,12 +89,33 @@ struct key_spec {
     const char *notes;
 };
 
+/* Categories, in the order in which COMMAND INFO prints them. */
+enum acl_category {
+    ACL_KEYSPACE = 1 << 0, ACL_READ = 1 << 1, ACL_WRITE = 1 << 2, ACL_SET = 1 << 3,
+    ACL_SORTEDSET = 1 << 4, ACL_LIST = 1 << 5, ACL_HASH = 1 << 6, ACL_STRING = 1 << 7,
+    ACL_BITMAP = 1 << 8, ACL_HYPERLOGLOG = 1 << 9, ACL_GEO = 1 << 10, ACL_STREAM = 1 << 11,
+    ACL_PUBSUB = 1 << 12, ACL_ADMIN = 1 << 13, ACL_FAST = 1 << 14, ACL_SLOW = 1 << 15,
+    ACL_BLOCKING = 1 << 16, ACL_DANGEROUS = 1 << 17, ACL_CONNECTION = 1 << 18,
+    ACL_TRANSACTION = 1 << 19, ACL_SCRIPTING = 1 << 20,
+};
+enum { ACL_CATEGORY_COUNT = 21 };
+
+/* COMMAND DOCS's doc_flags. */
+enum doc_flag { DOC_DEPRECATED = 1 << 0, DOC_SYSCMD = 1 << 1 };
+
+/* A row's own parser, where a grammar cannot say what Redis accepts: as args_parse (arguments.h). */
+typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv, size_t argc,
+                                 struct args *out, const char **error);
+
+enum { COMMAND_ALWAYS_PLAIN = 0xffffffffu }; /* of plain_argc: no number of words needs matching */
+
 struct command {
     const char *name;        /* upper case; a subcommand's row has only its own word */
     command_fn run;          /* NULL: only its subcommands run */
     int arity;               /* words, the name included; negative: at least that many */
     uint32_t flags;          /* enum command_flag */
-    uint32_t acl;            /* explicit ACL categories beyond those the flags imply: acl_category bits */
+    uint32_t acl;            /* acl_category bits beyond those that the flags imply (read, write, admin,
+                                dangerous of admin, pubsub, fast, slow, blocking) */
     enum command_scope scope;
     const char *group;       /* "string", "generic", "connection", ... */
     const struct key_spec *keys;
@@ -106,7 +127,27 @@ struct command {
     const char *since, *complexity, *summary;
     const char *const *tips;    /* NULL-terminated, or NULL */
     const char *const *history; /* pairs version, text; NULL-terminated, or NULL */
+    command_parse_fn parse;     /* NULL: the grammar decides */
+    uint32_t doc_flags;         /* enum doc_flag */
+    const char *deprecated_since, *replaced_by;
+
+    /* What follows is worked out by command_table.c in its own copy of the row; rows leave it out. */
+    const struct command *parent; /* the container of a subcommand */
+    const char *full_name;        /* "set", "client|list" */
+    uint32_t id;
+    uint32_t plain_argc;          /* number of words at which there is nothing to parse: arguments.h */
+    uint32_t categories;          /* acl and what the flags imply */
+    int32_t first_key, last_key, key_step; /* the oldest form of key positions; all 0: none */
 };
+
+/* The rows of one file of commands/. Each defines one, and command_table.c lists them:
+ *     static const struct command rows[] = { {.name = "GET", ...}, ... };
+ *     const struct command_family string_family = COMMAND_FAMILY(rows); */
+struct command_family {
+    const struct command *rows;
+    size_t count;
+};
+#define COMMAND_FAMILY(array) {(array), sizeof(array) / sizeof((array)[0])}
 
 /* Finds the row for argv: the command, or where it has subcommands and argv names one, that.
  * NULL: unknown command; *parent is then the container if only the subcommand is unknown. */
@@ -119,16 +160,40 @@ bool command_arity_ok(const struct command *command, size_t argc);
  * do not fit. `positions` has room for `capacity`; more than that are counted, not stored. */
 int command_keys(const struct command *command, const struct slice *argv, size_t argc,
                  uint32_t *positions, size_t capacity);
+/* True if the row declares keys at all (they may still number 0 in a call). */
+static inline bool command_has_keys(const struct command *command)
+{
+    return command->key_spec_count != 0;
+}
 
 /* "set" or "client|list", as INFO commandstats and errors print it. Static storage of the row. */
-const char *command_full_name(const struct command *command);
+static inline const char *command_full_name(const struct command *command)
+{
+    return command->full_name;
+}
 
 /* A stable small number per row (containers and subcommands each have one), for statistics. */
-unsigned command_id(const struct command *command);
+static inline unsigned command_id(const struct command *command)
+{
+    return command->id;
+}
 unsigned command_id_count(void);
 const struct command *command_by_id(unsigned id);
-const struct command *command_parent(const struct command *command); /* NULL: top level */
+static inline const struct command *command_parent(const struct command *command)
+{
+    return command->parent; /* NULL: top level */
+}
 
 /* The table: all top-level rows, in name order. */
 size_t command_count(void);
 const struct command *command_at(size_t index);
+/* By a printed name, any case: "get", "config|get". NULL: none. */
+const struct command *command_by_name(struct slice name);
+
+/* rename-command: from now on `command` answers to `new_name` only; an empty one removes it. Before
+ * the server takes connections only. 0, -ENOENT (no such command), -EEXIST (the new name is taken). */
+int command_rename(struct slice name, struct slice new_name) __attribute__((warn_unused_result));
+
+/* Names as COMMAND INFO prints them: "denyoom", "keyspace" (no @). NULL past the last. */
+const char *command_flag_name(uint32_t bit);
+const char *acl_category_name(unsigned index);

@@ -1,0 +1,12 @@
+/* digest.h - DEBUG DIGEST: one number for the content of everything, the same as Redis computes it,
+ * so that two servers can be compared whatever the order of their keys.
+ */
+#pragma once
+
+#include "base/sha1.h"
+#include "store/keyspace.h"
+
+/* Of all databases. tx holds all. */
+void digest_dataset(struct transaction *tx, uint8_t out[SHA1_SIZE]);
+/* Of one key's value, zeros if it is missing; the key's shard is held. */
+void digest_value(struct transaction *tx, struct store_key key, uint8_t out[SHA1_SIZE]);
