@@ -10,10 +10,12 @@
 #include "base/slice.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
-/* True if the whole text matches. `nocase` folds ASCII letters. */
+/* True if the whole text matches. `nocase` folds ASCII letters. An empty text matches only an empty
+ * pattern, not even '*': that is how the peers do it. */
 bool glob_match(struct slice pattern, struct slice text, bool nocase);
 /* True if the pattern has no special bytes, so that only the text equal to it matches. */
 bool glob_is_literal(struct slice pattern);
-/* True for patterns of only '*': everything matches. */
+/* True for "*": the commands take it as everything, the empty name included. */
 bool glob_is_any(struct slice pattern);

@@ -1,0 +1,241 @@
+/* number.c - see number.h.
+ *
+ * Integers by hand: they are on the path of every SET. Doubles through the C library: the shortest
+ * form is the one of 15, 16 or 17 digits that reads back (a double that has a form of at most 15
+ * digits shows it at 15), laid out by the rule that all Redis-like servers share: plain notation
+ * while it is not much longer than the digits, scientific otherwise.
+ */
+#include "base/number.h"
+
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static bool parse_digits(const char *p, size_t size, uint64_t *out)
+{
+    if (size == 0 || size > 20 || (p[0] == '0' && size > 1))
+        return false;
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++) {
+        unsigned digit = (unsigned char)p[i] - (unsigned)'0';
+        if (digit > 9)
+            return false;
+        if (i == 19 && (value > UINT64_MAX / 10 || value * 10 > UINT64_MAX - digit))
+            return false;
+        value = value * 10 + digit;
+    }
+    *out = value;
+    return true;
+}
+
+bool number_parse_uint64(struct slice text, uint64_t *out)
+{
+    return parse_digits(text.data, text.size, out);
+}
+
+bool number_parse_int64(struct slice text, int64_t *out)
+{
+    uint64_t magnitude;
+    bool negative = text.size > 0 && text.data[0] == '-';
+    if (!parse_digits(text.data + negative, text.size - negative, &magnitude))
+        return false;
+    if (magnitude > (uint64_t)INT64_MAX + negative || (negative && magnitude == 0))
+        return false;
+    *out = (int64_t)(negative ? 0 - magnitude : magnitude);
+    return true;
+}
+
+size_t number_format_uint64(char *out, uint64_t value)
+{
+    static const char pairs[] = "0001020304050607080910111213141516171819"
+                                "2021222324252627282930313233343536373839"
+                                "4041424344454647484950515253545556575859"
+                                "6061626364656667686970717273747576777879"
+                                "8081828384858687888990919293949596979899";
+    char buffer[20], *p = buffer + sizeof buffer;
+    while (value >= 100) {
+        p -= 2;
+        memcpy(p, pairs + value % 100 * 2, 2);
+        value /= 100;
+    }
+    if (value >= 10) {
+        p -= 2;
+        memcpy(p, pairs + value * 2, 2);
+    } else {
+        *--p = (char)('0' + value);
+    }
+    size_t size = (size_t)(buffer + sizeof buffer - p);
+    memcpy(out, p, size);
+    return size;
+}
+
+size_t number_format_int64(char *out, int64_t value)
+{
+    if (value >= 0)
+        return number_format_uint64(out, (uint64_t)value);
+    *out = '-';
+    return 1 + number_format_uint64(out + 1, 0 - (uint64_t)value);
+}
+
+/* Copies text for strtold, which needs a terminator: false if it cannot be a number. */
+static bool terminate(struct slice text, char *buffer, size_t capacity)
+{
+    if (text.size == 0 || text.size >= capacity)
+        return false;
+    char c = text.data[0];
+    if (c == ' ' || (c >= '\t' && c <= '\r') || memchr(text.data, 0, text.size))
+        return false;
+    memcpy(buffer, text.data, text.size);
+    buffer[text.size] = 0;
+    return true;
+}
+
+/* True if a digit other than zero stands before the exponent. */
+static bool has_nonzero_digit(const char *p)
+{
+    if (*p == '+' || *p == '-')
+        p++;
+    bool hex = p[0] == '0' && (p[1] | 32) == 'x';
+    for (p += hex ? 2 : 0; *p; p++) {
+        int c = *p | 32;
+        if (c == (hex ? 'p' : 'e'))
+            return false;
+        if ((c >= '1' && c <= '9') || (hex && c >= 'a' && c <= 'f'))
+            return true;
+    }
+    return false;
+}
+
+/* What strtod says with ERANGE, without errno: infinity from digits, zero from a non-zero text. */
+static bool out_of_range(const char *text, bool infinite, bool zero)
+{
+    const char *p = text + (*text == '+' || *text == '-');
+    return (infinite && (*p | 32) != 'i') || (zero && has_nonzero_digit(text));
+}
+
+bool number_parse_long_double(struct slice text, long double *out)
+{
+    char buffer[NUMBER_LONG_DOUBLE_SIZE], *end;
+    if (!terminate(text, buffer, sizeof buffer))
+        return false;
+    long double value = strtold(buffer, &end);
+    if (end != buffer + text.size || isnan(value) || out_of_range(buffer, isinf(value), value == 0))
+        return false;
+    *out = value;
+    return true;
+}
+
+bool number_parse_double(struct slice text, double *out)
+{
+    char buffer[1024], *end;
+    if (!terminate(text, buffer, sizeof buffer))
+        return false;
+    double value = strtod(buffer, &end);
+    if (end != buffer + text.size || isnan(value) || out_of_range(buffer, isinf(value), value == 0))
+        return false;
+    *out = value;
+    return true;
+}
+
+/* The shortest digits of a finite value > 0: value = 0.d1d2d3... * 10^(*point). */
+static int shortest_digits(double value, char digits[18], int *point)
+{
+    char text[40];
+    int precision = value < 2.3e-308 ? 1 : 15; /* denormals have fewer than 15 */
+    for (; precision < 17; precision++) {
+        snprintf(text, sizeof text, "%.*e", precision - 1, value);
+        if (strtod(text, NULL) == value)
+            break;
+    }
+    if (precision == 17)
+        snprintf(text, sizeof text, "%.16e", value);
+    char *e = strchr(text, 'e');
+    *point = atoi(e + 1) + 1;
+    int count = 0;
+    for (char *p = text; p < e; p++)
+        if (*p != '.')
+            digits[count++] = *p;
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    return count;
+}
+
+static size_t layout(char *out, const char *digits, int count, int point)
+{
+    char *p = out;
+    int zeros = point - count;              /* value = digits * 10^zeros */
+    int exponent = point - 1, magnitude = exponent < 0 ? -exponent : exponent;
+    if (zeros >= 0 && magnitude < count + 7) {
+        memcpy(p, digits, (size_t)count);
+        memset(p + count, '0', (size_t)zeros);
+        return (size_t)(count + zeros);
+    }
+    if (zeros < 0 && (zeros > -7 || magnitude < 4)) {
+        if (point <= 0) {
+            *p++ = '0';
+            *p++ = '.';
+            memset(p, '0', (size_t)-point);
+            p += -point;
+            memcpy(p, digits, (size_t)count);
+            return (size_t)(p + count - out);
+        }
+        memcpy(p, digits, (size_t)point);
+        p[point] = '.';
+        memcpy(p + point + 1, digits + point, (size_t)(count - point));
+        return (size_t)(count + 1);
+    }
+    *p++ = digits[0];
+    if (count > 1) {
+        *p++ = '.';
+        memcpy(p, digits + 1, (size_t)count - 1);
+        p += count - 1;
+    }
+    *p++ = 'e';
+    *p++ = exponent < 0 ? '-' : '+';
+    p += number_format_uint64(p, (uint64_t)magnitude);
+    return (size_t)(p - out);
+}
+
+size_t number_format_double(char *out, double value)
+{
+    if (isnan(value)) {
+        memcpy(out, "nan", 3);
+        return 3;
+    }
+    size_t sign = signbit(value) ? 1 : 0;
+    if (sign)
+        *out = '-';
+    if (isinf(value)) {
+        memcpy(out + sign, "inf", 3);
+        return sign + 3;
+    }
+    if (value == 0) {
+        out[sign] = '0';
+        return sign + 1;
+    }
+    /* Whole numbers that fit half an int64 are printed in full. */
+    if (fabs(value) < 0x1p62 && value == (double)(int64_t)value)
+        return number_format_int64(out, (int64_t)value);
+    char digits[18];
+    int point, count = shortest_digits(fabs(value), digits, &point);
+    return sign + layout(out + sign, digits, count, point);
+}
+
+size_t number_format_long_double(char *out, long double value)
+{
+    int n = snprintf(out, NUMBER_LONG_DOUBLE_SIZE, "%.17Lf", value);
+    if (n <= 0 || n >= NUMBER_LONG_DOUBLE_SIZE)
+        return 0;
+    size_t size = (size_t)n;
+    if (memchr(out, '.', size)) {
+        while (out[size - 1] == '0')
+            size--;
+        size -= out[size - 1] == '.';
+    }
+    if (size == 2 && out[0] == '-' && out[1] == '0') {
+        out[0] = '0';
+        size = 1;
+    }
+    return size;
+}

@@ -1,0 +1,125 @@
+/* number_test.c - edges, as a real server decided them. */
+#include "base/number.h"
+
+#include "base/random.h"
+#include "support/testing.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+static bool int_is(const char *text, int64_t expected)
+{
+    int64_t value;
+    return number_parse_int64(slice_of(text), &value) && value == expected;
+}
+static bool int_bad(const char *text)
+{
+    int64_t value;
+    return !number_parse_int64(slice_of(text), &value);
+}
+
+TEST(number, int64_is_strict)
+{
+    CHECK(int_is("0", 0) && int_is("-1", -1) && int_is("123456", 123456));
+    CHECK(int_is("9223372036854775807", INT64_MAX) && int_is("-9223372036854775808", INT64_MIN));
+    CHECK(int_bad("9223372036854775808") && int_bad("-9223372036854775809"));
+    CHECK(int_bad("18446744073709551616") && int_bad("99999999999999999999"));
+    CHECK(int_bad("") && int_bad("-") && int_bad("+5") && int_bad(" 5") && int_bad("5 "));
+    CHECK(int_bad("05") && int_bad("-0") && int_bad("00") && int_bad("1.0") && int_bad("0x1"));
+    uint64_t u;
+    CHECK(number_parse_uint64(SLICE("18446744073709551615"), &u) && u == UINT64_MAX);
+    CHECK(!number_parse_uint64(SLICE("18446744073709551616"), &u));
+    CHECK(!number_parse_uint64(SLICE("-1"), &u));
+}
+
+TEST(number, int64_round_trips)
+{
+    struct random_state r;
+    random_init(&r, 3);
+    for (int i = 0; i < 200000; i++) {
+        int64_t value = (int64_t)(random_next(&r) >> random_below(&r, 64)), back;
+        char text[NUMBER_INT64_MAX_SIZE], model[32];
+        if (random_below(&r, 2))
+            value = (int64_t)(0 - (uint64_t)value);
+        size_t size = number_format_int64(text, value);
+        CHECK_EQ(size, sprintf(model, "%lld", (long long)value));
+        CHECK(memcmp(text, model, size) == 0);
+        CHECK(number_parse_int64((struct slice){text, size}, &back) && back == value);
+    }
+}
+
+static bool prints(double value, const char *expected)
+{
+    char text[NUMBER_DOUBLE_MAX_SIZE];
+    size_t size = number_format_double(text, value);
+    if (slice_equal((struct slice){text, size}, slice_of(expected)))
+        return true;
+    fprintf(stderr, "  got %.*s\n", (int)size, text);
+    return false;
+}
+
+TEST(number, double_as_scores_are_printed)
+{
+    CHECK(prints(1e7, "10000000") && prints(123456789, "123456789") && prints(1e17, "100000000000000000"));
+    CHECK(prints(9007199254740993, "9007199254740992") && prints(1e20, "1e+20"));
+    CHECK(prints(1.5e22, "1.5e+22") && prints(0.1, "0.1") && prints(0.0001, "0.0001"));
+    CHECK(prints(0.000001, "0.000001") && prints(1.5e-6, "1.5e-6") && prints(1e-7, "1e-7"));
+    CHECK(prints(1.23456789e-5, "1.23456789e-5") && prints(123456.789, "123456.789"));
+    CHECK(prints(1e300, "1e+300") && prints(5e-324, "5e-324") && prints(-1.5, "-1.5"));
+    CHECK(prints(INFINITY, "inf") && prints(-INFINITY, "-inf") && prints(NAN, "nan"));
+    CHECK(prints(0.30000000000000004, "0.30000000000000004") && prints(1e-10, "1e-10"));
+}
+
+TEST(number, double_round_trips)
+{
+    struct random_state r;
+    random_init(&r, 4);
+    for (int i = 0; i < 100000; i++) {
+        uint64_t bits = random_next(&r);
+        double value;
+        memcpy(&value, &bits, sizeof value);
+        char text[NUMBER_DOUBLE_MAX_SIZE + 1];
+        size_t size = number_format_double(text, value);
+        REQUIRE(size <= NUMBER_DOUBLE_MAX_SIZE);
+        text[size] = 0;
+        CHECK(isnan(value) || strtod(text, NULL) == value);
+    }
+}
+
+static bool double_ok(const char *text)
+{
+    double value;
+    return number_parse_double(slice_of(text), &value);
+}
+
+TEST(number, double_accepts_what_the_peers_accept)
+{
+    CHECK(double_ok("1.5") && double_ok("+5") && double_ok(".5") && double_ok("5.") && double_ok("0x10"));
+    CHECK(double_ok("inf") && double_ok("-infinity") && double_ok("0e400") && double_ok("-0.0"));
+    CHECK(!double_ok("nan") && !double_ok("") && !double_ok(" 1") && !double_ok("1 "));
+    CHECK(!double_ok("1e400") && !double_ok("1e-400") && !double_ok("1_0") && !double_ok("e"));
+    double value;
+    CHECK(!number_parse_double((struct slice){"1\0002", 3}, &value));
+}
+
+static bool long_double_gives(const char *text, const char *expected)
+{
+    static char out[NUMBER_LONG_DOUBLE_SIZE];
+    long double value;
+    if (!number_parse_long_double(slice_of(text), &value))
+        return false;
+    size_t size = number_format_long_double(out, value);
+    return slice_equal((struct slice){out, size}, slice_of(expected));
+}
+
+TEST(number, long_double_in_plain_notation)
+{
+    CHECK(long_double_gives("1", "1") && long_double_gives("1.5", "1.5"));
+    CHECK(long_double_gives("0.1", "0.1") && long_double_gives("3.0e3", "3000"));
+    CHECK(long_double_gives("1e-17", "0.00000000000000001") && long_double_gives("1e-18", "0"));
+    CHECK(long_double_gives("1e20", "100000000000000000000") && long_double_gives("-0.0", "0"));
+    CHECK(long_double_gives("0x10", "16") && long_double_gives("+5", "5"));
+    long double value;
+    CHECK(!number_parse_long_double(SLICE("1e5000"), &value));
+    CHECK(number_parse_long_double(SLICE("1e4900"), &value));
+}
