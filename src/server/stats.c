@@ -40,8 +40,9 @@ struct stats_slot {
     counter values[STAT_COUNT];
     _Atomic uint64_t generation;
     bool shared; /* by several threads */
+    char pad[128]; /* the allocator's neighbour is another thread's */
     struct command_slot commands[]; /* stats->commands */
-} __attribute__((aligned(128)));
+};
 
 struct error_count {
     counter count;
