@@ -8,7 +8,7 @@
  * used spans; a chain that grew to two batches loses its colder half to the spans the blocks came
  * from. A span whose last block comes home goes back to the page heap at once.
  *
- * Caches belong to OS threads, not to Ps (docs/decisions/mem-caches.md has the reasons). A goroutine
+ * Caches belong to OS threads, not to Ps (docs/decisions/0004 has the reasons). A goroutine
  * cannot change its thread within these functions, because nothing here parks; they are not inlined
  * into callers, so no caller can keep the thread's address of the cache across a park. A thread
  * without a cache points at `no_cache`, whose chains are empty and may hold nothing: both fast
