@@ -65,7 +65,7 @@ int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_
             mask |= POLL_IN;
         if (events_in & (EPOLLOUT | EPOLLHUP | EPOLLERR))
             mask |= POLL_OUT;
-        if (events_in & (EPOLLHUP | EPOLLERR))
+        if (events_in & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             mask |= POLL_HUP;
         events[kept++] = (struct poll_event){raw[i].data.ptr, mask};
     }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* HUP: the peer has closed or failed; no further edge will tell of the end of the stream. */
 enum { POLL_IN = 1, POLL_OUT = 2, POLL_HUP = 4 };
 
 struct poll {

@@ -5,18 +5,16 @@
  * reads like this:
  *
  *     enum { SET_NX = 1, SET_XX, SET_GET, SET_EX, SET_PX };    // ids the handler asks for, from 1
- *     static const struct arg set_args[] = {
- *         ARG_KEY("key", 0),                                   // 0: index of its key specification
- *         ARG_STRING("value"),
- *         ARG_ONEOF("condition", (ARG_OPTIONAL),
- *                   ARG_TOKEN("nx", "NX", .id = SET_NX, .since = "2.6.12"),
- *                   ARG_TOKEN("xx", "XX", .id = SET_XX)),
- *         ARG_TOKEN("get", "GET", ARG_OPTIONAL, .id = SET_GET),
- *         ARG_ONEOF("expiration", (ARG_OPTIONAL),
- *                   ARG_INTEGER("seconds", .token = "EX", .id = SET_EX),
- *                   ARG_INTEGER("milliseconds", .token = "PX", .id = SET_PX)),
- *     };
- *     ... .args = set_args, .arg_count = ARG_COUNT(set_args) ...
+ *     {.name = "SET", ...
+ *      ROW_ARGS(ARG_KEY("key", 0),                             // 0: index in ROW_KEYS
+ *               ARG_STRING("value"),
+ *               ARG_ONEOF("condition", (ARG_OPTIONAL),
+ *                         ARG_TOKEN("nx", "NX", .id = SET_NX, .since = "2.6.12"),
+ *                         ARG_TOKEN("xx", "XX", .id = SET_XX)),
+ *               ARG_TOKEN("get", "GET", ARG_OPTIONAL, .id = SET_GET),
+ *               ARG_ONEOF("expiration", (ARG_OPTIONAL),
+ *                         ARG_INTEGER("seconds", .token = "EX", .id = SET_EX),
+ *                         ARG_INTEGER("milliseconds", .token = "PX", .id = SET_PX)))},
  *
  * and its handler like this:
  *
@@ -103,6 +101,9 @@ struct arg {
 #define ARG_ONEOF(n, attributes, ...) ARG__PARENT(ARG_TYPE_ONEOF, n, attributes, __VA_ARGS__)
 #define ARG_BLOCK(n, attributes, ...) ARG__PARENT(ARG_TYPE_BLOCK, n, attributes, __VA_ARGS__)
 #define ARG_COUNT(array)              (sizeof(array) / sizeof((array)[0]))
+/* The grammar of a row, written in place. */
+#define ROW_ARGS(...)                                                                              \
+    .args = (const struct arg[]){__VA_ARGS__}, .arg_count = ROW__SIZE(struct arg, __VA_ARGS__)
 
 enum {
     ARGS_MAX = 64,         /* ids of one row are below this */

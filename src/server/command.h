@@ -88,6 +88,13 @@ struct key_spec {
     int keynum_index, first_key, keynum_step; /* KEYNUM: relative to the begin position */
     const char *notes;
 };
+/* The common ones: one key at a word; keys from a word to the end, every `step` words. */
+#define KEY_AT(word, flag_bits)                                                                    \
+    {.flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                        \
+     .find = KEY_FIND_RANGE, .last = 0, .step = 1}
+#define KEYS_FROM(word, words_each, flag_bits)                                                     \
+    {.flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                        \
+     .find = KEY_FIND_RANGE, .last = -1, .step = (words_each)}
 
 /* Categories, in the order in which COMMAND INFO prints them. */
 enum acl_category {
@@ -124,7 +131,7 @@ struct command {
     size_t arg_count;
     const struct command *subcommands;
     size_t subcommand_count;
-    const char *since, *complexity, *summary;
+    const char *since, *complexity, *summary; /* complexity: NULL where there is none to tell */
     const char *const *tips;    /* NULL-terminated, or NULL */
     const char *const *history; /* pairs version, text; NULL-terminated, or NULL */
     command_parse_fn parse;     /* NULL: the grammar decides */
@@ -147,6 +154,15 @@ struct command_family {
     const struct command *rows;
     size_t count;
 };
+/* The parts of a row that are arrays, written in place (server/arguments.h has ROW_ARGS). */
+#define ROW__SIZE(type, ...) (sizeof((const type[]){__VA_ARGS__}) / sizeof(type))
+#define ROW_KEYS(...)                                                                              \
+    .keys = (const struct key_spec[]){__VA_ARGS__},                                                \
+    .key_spec_count = ROW__SIZE(struct key_spec, __VA_ARGS__)
+#define ROW_SUBCOMMANDS(...)                                                                       \
+    .subcommands = (const struct command[]){__VA_ARGS__},                                          \
+    .subcommand_count = ROW__SIZE(struct command, __VA_ARGS__)
+#define ROW_WORDS(...) ((const char *const[]){__VA_ARGS__, NULL}) /* tips, history */
 #define COMMAND_FAMILY(array) {(array), sizeof(array) / sizeof((array)[0])}
 
 /* Finds the row for argv: the command, or where it has subcommands and argv names one, that.
@@ -160,6 +176,9 @@ bool command_arity_ok(const struct command *command, size_t argc);
  * do not fit. `positions` has room for `capacity`; more than that are counted, not stored. */
 int command_keys(const struct command *command, const struct slice *argv, size_t argc,
                  uint32_t *positions, size_t capacity);
+/* The same; flags[i] (may be NULL) is what the call does with the key: enum key_flag. */
+int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
+                            uint32_t *positions, uint32_t *flags, size_t capacity);
 /* True if the row declares keys at all (they may still number 0 in a call). */
 static inline bool command_has_keys(const struct command *command)
 {
