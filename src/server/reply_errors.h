@@ -17,6 +17,39 @@
 #define ERR_NOAUTH         "NOAUTH Authentication required."
 #define ERR_EXECABORT      "EXECABORT Transaction discarded because of previous errors."
 
+#define ERR_DEBUG_PROTECTED                                                                        \
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "  \
+    "can run it from a local connection, otherwise you need to set this option in the "           \
+    "configuration file, and then restart the server."
+#define ERR_MODULE_PROTECTED                                                                       \
+    "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", "    \
+    "you can run it from a local connection, otherwise you need to set this option in the "       \
+    "configuration file, and then restart the server."
+#define ERR_MAX_CLIENTS "ERR max number of clients reached"
+#define ERR_WRONGPASS   "WRONGPASS invalid username-password pair or user is disabled."
+#define ERR_NO_PASSWORD                                                                            \
+    "ERR AUTH <password> called without any password configured for the default user. Are you "   \
+    "sure your configuration is correct?"
+#define ERR_NOPROTO "NOPROTO unsupported protocol version"
+#define ERR_HELLO_NOAUTH                                                                           \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "      \
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP " \
+    "protocol version at the same time"
+#define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERR_NO_CLIENT   "ERR No such client"
+#define ERR_PROTECTED_MODE                                                                         \
+    "DENIED Running in protected mode because protected mode is enabled and no password is set "   \
+    "for the default user. In this mode connections are only accepted from the loopback "         \
+    "interface. If you want to connect from external computers, you may adopt one of the "        \
+    "following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "        \
+    "protected-mode no' from the loopback interface by connecting from the same host the server " \
+    "is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use "  \
+    "CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the "    \
+    "protected mode by editing the configuration file, and setting the protected mode option to " \
+    "'no', and then restarting the server. 3) If you started the server manually just for "       \
+    "testing, restart it with the '--protected-mode no' option. 4) Set up an authentication "     \
+    "password for the default user. NOTE: You only need to do one of the above things in order "  \
+    "for the server to start accepting connections from the outside."
 /* integers and times */
 #define ERR_NOT_INT        "ERR value is out of range, value must between -2147483648 and 2147483647"
 #define ERR_OFFSET_RANGE   "ERR offset is out of range"

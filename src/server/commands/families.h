@@ -9,10 +9,12 @@
 
 #define COMMAND_FAMILIES(X)                                                                        \
     X(command)                                                                                     \
+    X(connection)                                                                                  \
     X(expire)                                                                                      \
     X(generic)                                                                                     \
     X(string)                                                                                      \
-    X(string_edit)
+    X(string_edit)                                                                                 \
+    X(transaction)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
 COMMAND_FAMILIES(COMMAND_FAMILY_DECLARE)
