@@ -165,6 +165,9 @@ TEST(resp_parse, inline_words)
     EXPECT("ECHO \"a\"b 'c'd\r\n", "ECHO|ab|cd;");
     EXPECT("ECHO \"\"\r\n\"\"\r\n", "ECHO|;;");
     EXPECT("ECHO \"\\xg1\\x4\"\r\n", "ECHO|xg1x4;");
+    EXPECT("ECHO 'a\\'\r\n", "ECHO|a\\;");
+    EXPECT("ECHO \"b\\\"\r\nECHO 'a\\\\'\r\n", "ECHO|b\\;ECHO|a\\\\;");
+    EXPECT("ECHO \"a\"\"b\"'c'd\r\n", "ECHO|abcd;");
     EXPECT("PING\rPING\n", "PING|PING;");
     EXPECT("ECHO \"abc\rd\"\r\n", "ECHO|abc\rd;");
     EXPECT("PING a\vb\r\n", "PING|a\vb;");
@@ -176,7 +179,8 @@ TEST(resp_parse, inline_errors)
     EXPECT("SET \"a\r\n", ERROR("unbalanced quotes in request"));
     EXPECT("SET 'a\r\n", ERROR("unbalanced quotes in request"));
     EXPECT("\"\r\n", ERROR("unbalanced quotes in request"));
-    EXPECT("a \"b\\\"\r\n", ERROR("unbalanced quotes in request"));
+    EXPECT("a \"b\\\" \r\n", ERROR("unbalanced quotes in request"));
+    EXPECT("a 'b\\' \r\n", ERROR("unbalanced quotes in request"));
     EXPECT("ECHO a\0b\r\n", "");
 }
 
