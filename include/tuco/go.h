@@ -75,7 +75,7 @@ TU_END_DECLS
 #ifndef __cplusplus
 #define tu__word(x)                                                                                \
     ({                                                                                             \
-        __typeof__((x) + 0) tu__x = (x);                                                           \
+        __typeof__(1 ? (x) : (x)) tu__x = (x); /* decays arrays, promotes */                      \
         _Static_assert(sizeof(tu__x) <= sizeof(uintptr_t) &&                                       \
                            !__builtin_types_compatible_p(__typeof__(tu__x), float) &&              \
                            !__builtin_types_compatible_p(__typeof__(tu__x), double),               \

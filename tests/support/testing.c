@@ -13,8 +13,6 @@
 #include <tuco/go.h>
 
 extern const struct test_case *const __start_test_cases[], *const __stop_test_cases[];
-/* Programs that do not link the runtime have no goroutine tests. */
-extern int tu_main(const struct tu_options *, void (*)(void *), void *) __attribute__((weak));
 
 static atomic_int failures;
 
@@ -43,7 +41,7 @@ static void run_on_goroutine(void *arg)
 static int run_here(const struct test_case *t)
 {
     if (t->on_goroutine) {
-        if (!tu_main || tu_main(NULL, run_on_goroutine, (void *)t) != 0)
+        if (tu_main(NULL, run_on_goroutine, (void *)t) != 0)
             test_fail(__FILE__, __LINE__, "the runtime did not start");
     } else {
         t->run();

@@ -12,6 +12,9 @@
  *     -> context saved, then unlock(arg)     5 tu__sleeper_wake(s)   (s may be gone right after)
  *   5 if shared: unlinks its other places under each object's lock; only then may s die
  *
+ * A shared sleeper may be woken before it parks (after its place became visible): the park then
+ * returns at once.
+ *
  * `shared` is true when more than one party may wake (a select, a deadline, a context): a claim is
  * then a compare-and-swap and exactly one waker wins. With `shared` false the single queue's lock
  * decides, and a claim is a plain store.
@@ -69,7 +72,7 @@ enum tu__wait {
 
 struct tu__sleeper {
     struct g *g;              /* the goroutine, or NULL: a plain thread, which sleeps on `signal` */
-    _Atomic uint32_t signal;  /* a thread's futex word: 0 waiting, 1 woken */
+    _Atomic uint32_t signal;  /* 0; 1 woken; 2 a shared goroutine is parked. A thread's futex word */
     _Atomic int32_t outcome;  /* 0 pending; else what the winning waker passed to the claim */
     bool shared;              /* claims are compare-and-swaps */
 };
@@ -174,6 +177,11 @@ struct tu__cancel {
 };
 struct tu__cancel *tu__cancel_current(void);              /* NULL: background */
 struct tu__cancel *tu__cancel_swap(struct tu__cancel *c); /* returns the one before */
+
+/* Set once by context.c before the first context exists: a goroutine holds a reference to the
+ * context it was started with. */
+extern void (*tu__cancel_retain)(struct tu__cancel *c);
+extern void (*tu__cancel_release)(struct tu__cancel *c);
 
 /* Links `p` (its sleeper is shared) so that the end of `c` claims with its negative errno and
  * wakes. 0, or the error if it has ended already (then not linked). c must not be NULL. */

@@ -1,0 +1,25 @@
+/* context_switch.c - the first frame of a stack, laid out as context_switch.S pops it. */
+#include "platform/context_switch.h"
+
+#include <stdint.h>
+#include <string.h>
+
+extern void context_start(void) __asm__("tu__context_start");
+
+void *context_prepare(void *top, void (*entry)(void))
+{
+#if defined(__x86_64__)
+    /* r15 r14 r13 r12 rbx rbp, return address; after the ret rsp is top - 16, aligned for a call. */
+    uintptr_t *sp = (uintptr_t *)top - 9;
+    memset(sp, 0, 9 * sizeof *sp);
+    sp[4] = (uintptr_t)entry;
+    sp[6] = (uintptr_t)context_start;
+    return sp;
+#else
+    uintptr_t *sp = (uintptr_t *)((char *)top - 160);
+    memset(sp, 0, 160);
+    sp[0] = (uintptr_t)entry;
+    sp[11] = (uintptr_t)context_start;
+    return sp;
+#endif
+}

@@ -1,0 +1,14 @@
+/* context_switch.h - saving one stack and continuing another.
+ *
+ * Only the callee-saved registers and the stack pointer change hands (System V x86-64: rbx rbp
+ * r12-r15; AAPCS64: x19-x30, d8-d15). Signal masks and floating-point modes stay the thread's.
+ */
+#pragma once
+
+/* Saves the caller's context on its stack, its stack pointer in *save, and continues the context
+ * whose stack pointer is `load`. Returns when somebody switches back. */
+void context_switch(void **save, void *load) __asm__("tu__context_switch");
+
+/* Prepares an empty stack that ends at `top` (16-byte aligned): switching to the returned stack
+ * pointer calls entry(), which must never return. */
+void *context_prepare(void *top, void (*entry)(void));

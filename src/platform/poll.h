@@ -1,0 +1,31 @@
+/* poll.h - edge-triggered readiness (epoll) with a way to wake the waiter from another thread.
+ *
+ * One thread at a time waits; any thread may add, wake and remove.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* HUP: the peer has closed or failed; no further edge will tell of the end of the stream. */
+enum { POLL_IN = 1, POLL_OUT = 2, POLL_HUP = 4 };
+
+struct poll {
+    int epoll_fd, wake_fd;
+};
+struct poll_event {
+    void *data;      /* as given to poll_add; NULL: poll_wake */
+    unsigned events; /* POLL_IN for anything a read would tell, POLL_OUT for room */
+};
+enum { POLL_EVENTS_MAX = 128 };
+
+int poll_init(struct poll *poll); /* 0 or -errno */
+/* Registers `fd` for both directions, once for its life; closing it removes it. 0 or -errno. */
+int poll_add(struct poll *poll, int fd, void *data);
+int poll_remove(struct poll *poll, int fd);
+/* Waits at most timeout_ns (negative: for ever, 0: not at all). The number of events; 0 also after a
+ * signal. Wake-ups are not reported. */
+int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns);
+/* Makes the current or next poll_wait return. Async-signal-safe. */
+void poll_wake(struct poll *poll);

@@ -1,0 +1,125 @@
+/* scope.c - counting children in and out.
+ *
+ * A child is started on a trampoline that knows the scope, the function and its words; scope and
+ * function take two of the six words a goroutine can carry, so a child costs no allocation, and has
+ * four arguments. The scope lies on the stack of its block: the last touch of a finishing child is
+ * its unlock, after which the block may go on; the waiter's wake, if there is one, is owed by that
+ * child, so its sleeper is still there.
+ *
+ * The join is not cancellable. It would be of no use: returning while a child runs would break the
+ * one promise that a scope makes.
+ */
+#include <tuco/scope.h>
+
+#include "base/check.h"
+#include "runtime/sched/park.h"
+
+enum { HAS_RESULT = 1 }; /* low bit of the scope's address in the child's first word */
+
+static inline struct tu__lock *lock_of(struct tu_scope *s)
+{
+    _Static_assert(sizeof(struct tu__lock) == sizeof s->lock, "the lock does not fit");
+    return (struct tu__lock *)&s->lock;
+}
+
+/* Keeps the first error and tells the others. */
+static void fail(struct tu_scope *s, int error)
+{
+    tu__lock(lock_of(s));
+    bool first = s->error == 0;
+    if (first)
+        s->error = error;
+    tu__unlock(lock_of(s));
+    if (first)
+        tu_scope_cancel(s);
+}
+
+static void finish(struct tu_scope *s)
+{
+    struct tu__sleeper *waiter = NULL;
+    tu__lock(lock_of(s));
+    tu_check(s->running > 0, "tu_scope: more children finished than started");
+    if (--s->running == 0) {
+        waiter = s->waiter;
+        s->waiter = NULL;
+    }
+    tu__unlock(lock_of(s));
+    if (waiter) {
+        (void)tu__sleeper_claim(waiter, 1);
+        tu__sleeper_wake(waiter);
+    }
+}
+
+static void child(uintptr_t scope, uintptr_t function, uintptr_t a, uintptr_t b, uintptr_t c,
+                  uintptr_t d)
+{
+    struct tu_scope *s = (struct tu_scope *)(scope & ~(uintptr_t)HAS_RESULT);
+    if (scope & HAS_RESULT) {
+        int rc = ((int (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))function)(a, b, c, d);
+        if (rc < 0)
+            fail(s, rc);
+    } else {
+        ((void (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))function)(a, b, c, d);
+    }
+    finish(s);
+}
+
+int tu__scope_go(struct tu_scope *s, void (*fn)(void), bool result, unsigned count,
+                 const uintptr_t *words, const struct tu_site *site)
+{
+    tu_check(count <= 4, "tu_scope_go: %u arguments", count);
+    uintptr_t w[6] = {(uintptr_t)s | (result ? HAS_RESULT : 0), (uintptr_t)fn};
+    for (unsigned i = 0; i < count; i++)
+        w[2 + i] = words[i];
+    tu__lock(lock_of(s));
+    s->running++;
+    tu__unlock(lock_of(s));
+    int rc = tu_go_words((void (*)(void))child, 6, w, site);
+    if (rc < 0) {
+        fail(s, rc);
+        finish(s);
+    }
+    return rc;
+}
+
+int tu_scope_wait(struct tu_scope *s)
+{
+    for (;;) {
+        tu__lock(lock_of(s));
+        if (s->running == 0) {
+            int error = s->error;
+            tu__unlock(lock_of(s));
+            return error;
+        }
+        tu_check(!s->waiter, "tu_scope_wait: two goroutines wait for one scope");
+        struct tu__sleeper sleeper;
+        tu__sleeper_init(&sleeper, false);
+        s->waiter = &sleeper;
+        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_WAIT_GROUP);
+    }
+}
+
+void tu_scope_cancel(struct tu_scope *s)
+{
+    if (s->context)
+        tu_context_cancel(s->context, -ECANCELED);
+}
+
+struct tu_scope tu__scope_enter(void)
+{
+    tu_context *current = tu_context_current();
+    tu_context *own = tu_with_cancel(current);
+    if (own)
+        (void)tu_context_swap(own);
+    /* Without memory for a context the scope still joins; its error says what happened. */
+    return (struct tu_scope){.context = own, .previous = current, .error = own ? 0 : -ENOMEM};
+}
+
+void tu__scope_leave(struct tu_scope *s)
+{
+    (void)tu_scope_wait(s);
+    if (!s->context)
+        return;
+    (void)tu_context_swap(s->previous);
+    tu_context_release(s->context);
+}

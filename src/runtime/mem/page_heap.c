@@ -1,0 +1,462 @@
+/* page_heap.c - best fit over binned free runs, coalescing through the page table.
+ *
+ * The table holds an entry for every page of a small span (any block must find its class), but only
+ * for the first and last page of a large span or free run: that is all that freeing (by the first
+ * byte) and coalescing (by the neighbours' borders) ask for, and a run of a gigabyte costs no more
+ * than one of a page. A free run's entries have code 0, so freeing a pointer into it is noticed.
+ *
+ * Bins: exact up to 64 pages, then eight to each doubling. From the exact bins and from any bin
+ * above the wanted one the first run fits; within the wanted geometric bin a few are tried.
+ *
+ * Clean and dirty runs are never merged: `clean` must stay an exact statement (zeroed allocations
+ * rely on it), and the address space that is lost to this costs nothing. Dirty pages that are free
+ * may be as many as 1/16 of those in use, and 4 MiB: beyond, whole runs are given back, the largest
+ * first, until half of it is left. The lock is released around the system call; the run is in no
+ * bin meanwhile and its border entries say SPAN_RETURNING, so no neighbour merges with it.
+ */
+#include "runtime/mem/page_heap.h"
+
+#include "base/check.h"
+#include "platform/vm.h"
+
+#include <string.h>
+
+#define EXACT_BINS   64u
+#define BINS         256u
+#define GROW_BYTES   ((size_t)16 << 20)
+#define LARGEST_HEAP ((size_t)1 << 40)
+#define SMALLEST_HEAP ((size_t)1 << 30)
+#define RETURN_PAGES 4u /* shorter runs are not worth a system call */
+#define KEEP_PAGES   ((size_t)512)
+#define CHUNK_BYTES  ((size_t)64 << 10)
+
+struct tu__pages tu__pages;
+
+struct bin_set {
+    uint64_t filled[BINS / 64];
+    struct span *runs[BINS];
+};
+
+static struct {
+    struct tu__lock lock;
+    bool refused;                /* no address range could be reserved: every call fails */
+    size_t reserved_bytes;       /* multiple of GROW_BYTES */
+    size_t table_committed_bytes;
+    struct bin_set free[2];      /* SPAN_CLEAN, SPAN_DIRTY */
+    size_t free_pages[2];
+    size_t returning_pages;
+    size_t small_pages, large_pages;
+    struct span *spare;          /* span structs to use again, linked through next */
+    char *chunk;                 /* rest of the current piece of metadata */
+    size_t chunk_left, metadata_bytes;
+} heap;
+
+static unsigned bin_of(size_t pages)
+{
+    if (pages <= EXACT_BINS)
+        return (unsigned)pages - 1;
+    unsigned log = 63u - (unsigned)__builtin_clzll(pages);
+    unsigned bin = EXACT_BINS + (log - 6) * 8 + (unsigned)((pages >> (log - 3)) - 8);
+    return bin < BINS ? bin : BINS - 1;
+}
+
+static void *metadata(size_t size)
+{
+    size = (size + 63) & ~(size_t)63;
+    if (size > heap.chunk_left) {
+        size_t want = size > CHUNK_BYTES ? size : CHUNK_BYTES;
+        char *p = vm_map(want);
+        if (!p)
+            return NULL;
+        heap.chunk = p;
+        heap.chunk_left = want;
+        heap.metadata_bytes += want;
+    }
+    void *p = heap.chunk;
+    heap.chunk += size;
+    heap.chunk_left -= size;
+    return p;
+}
+
+void *tu__pages_metadata(size_t size)
+{
+    tu__lock(&heap.lock);
+    void *p = metadata(size);
+    tu__unlock(&heap.lock);
+    return p;
+}
+
+static struct span *new_span(void)
+{
+    struct span *s = heap.spare;
+    if (s)
+        heap.spare = s->next;
+    else
+        s = metadata(sizeof *s);
+    if (s)
+        memset(s, 0, sizeof *s);
+    return s;
+}
+
+static void drop_span(struct span *s)
+{
+    s->next = heap.spare;
+    heap.spare = s;
+}
+
+static void set_entry(size_t page, const struct span *s, unsigned code)
+{
+    uint64_t entry = s ? (uint64_t)code << 56 | (uintptr_t)s : 0;
+    /* Relaxed: who looks an entry up got the pointer from its allocation, which happened after. */
+    atomic_store_explicit(&tu__pages.table[page], entry, memory_order_relaxed);
+}
+
+static void set_borders(const struct span *s, unsigned code)
+{
+    set_entry(s->first, s, code);
+    set_entry(s->first + s->pages - 1, s, code);
+}
+
+/* The span whose run includes this border page, or NULL outside of the committed range. */
+static struct span *border(size_t page)
+{
+    size_t committed = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed);
+    if (page >= committed >> PAGE_SHIFT)
+        return NULL;
+    return tu__entry_span(atomic_load_explicit(&tu__pages.table[page], memory_order_relaxed));
+}
+
+static void bin_insert(struct span *s)
+{
+    struct bin_set *set = &heap.free[s->state];
+    unsigned bin = bin_of(s->pages);
+    s->prev = NULL;
+    s->next = set->runs[bin];
+    if (s->next)
+        s->next->prev = s;
+    set->runs[bin] = s;
+    set->filled[bin / 64] |= (uint64_t)1 << bin % 64;
+    heap.free_pages[s->state] += s->pages;
+    set_borders(s, PAGE_NONE);
+}
+
+static void bin_remove(struct span *s)
+{
+    struct bin_set *set = &heap.free[s->state];
+    unsigned bin = bin_of(s->pages);
+    if (s->prev)
+        s->prev->next = s->next;
+    else
+        set->runs[bin] = s->next;
+    if (s->next)
+        s->next->prev = s->prev;
+    if (!set->runs[bin])
+        set->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
+    heap.free_pages[s->state] -= s->pages;
+}
+
+/* Makes `s` a free run of that state, merged with its equals on both sides. */
+static void insert_free(struct span *s, enum span_state state)
+{
+    s->state = (uint8_t)state;
+    struct span *before = s->first ? border(s->first - 1) : NULL;
+    if (before && before->state == state) {
+        bin_remove(before);
+        set_entry(s->first, NULL, 0);
+        set_entry(s->first - 1, NULL, 0);
+        s->first = before->first;
+        s->pages += before->pages;
+        drop_span(before);
+    }
+    struct span *after = border((size_t)s->first + s->pages);
+    if (after && after->state == state) {
+        bin_remove(after);
+        set_entry((size_t)s->first + s->pages - 1, NULL, 0);
+        set_entry((size_t)s->first + s->pages, NULL, 0);
+        s->pages += after->pages;
+        drop_span(after);
+    }
+    bin_insert(s);
+}
+
+/* Reserves the address range and its table. */
+static bool start(void)
+{
+    if (heap.refused)
+        return false;
+    for (size_t size = LARGEST_HEAP; size >= SMALLEST_HEAP; size /= 2) {
+        size_t table_size = (size >> PAGE_SHIFT) * sizeof(uint64_t);
+        char *range = vm_reserve(size + PAGE_BYTES);
+        char *table = range ? vm_reserve(table_size) : NULL;
+        if (table) {
+            tu__pages.table = (_Atomic uint64_t *)(void *)table;
+            tu__pages.base = ((uintptr_t)range + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+            heap.reserved_bytes = size;
+            return true;
+        }
+        if (range)
+            vm_unmap(range, size + PAGE_BYTES);
+    }
+    heap.refused = true;
+    return false;
+}
+
+/* Commits more of the range, enough for a run of `pages` at its end. */
+static bool grow(size_t pages)
+{
+    if (!heap.reserved_bytes && !start())
+        return false;
+    size_t old = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed);
+    struct span *last = old ? border((old >> PAGE_SHIFT) - 1) : NULL;
+    if (last && last->state == SPAN_CLEAN && last->pages < pages)
+        pages -= last->pages;
+    size_t want = (pages * PAGE_BYTES + GROW_BYTES - 1) & ~(GROW_BYTES - 1);
+    if (want > heap.reserved_bytes - old)
+        return false;
+    size_t table = ((old + want) >> PAGE_SHIFT) * sizeof(uint64_t);
+    table = (table + vm_page_size() - 1) & ~(vm_page_size() - 1);
+    if (table > heap.table_committed_bytes) {
+        if (vm_commit((char *)tu__pages.table + heap.table_committed_bytes,
+                      table - heap.table_committed_bytes) < 0)
+            return false;
+        heap.table_committed_bytes = table;
+    }
+    struct span *s = new_span();
+    if (!s)
+        return false;
+    if (vm_commit((char *)tu__pages.base + old, want) < 0) {
+        drop_span(s);
+        return false;
+    }
+    atomic_store_explicit(&tu__pages.committed, old + want, memory_order_relaxed);
+    s->first = (uint32_t)(old >> PAGE_SHIFT);
+    s->pages = (uint32_t)(want >> PAGE_SHIFT);
+    insert_free(s, SPAN_CLEAN);
+    return true;
+}
+
+static struct span *find(size_t pages, enum span_state state)
+{
+    struct bin_set *set = &heap.free[state];
+    unsigned bin = bin_of(pages);
+    if (bin >= EXACT_BINS) { /* runs here may be a little too short */
+        struct span *s = set->runs[bin];
+        for (int tries = 16; s && tries > 0; s = s->next, tries--)
+            if (s->pages >= pages)
+                return s;
+        if (++bin >= BINS)
+            return NULL;
+    }
+    uint64_t bits = set->filled[bin / 64] & (~(uint64_t)0 << bin % 64);
+    for (unsigned word = bin / 64;;) {
+        if (bits)
+            return set->runs[word * 64 + (unsigned)__builtin_ctzll(bits)];
+        if (++word >= BINS / 64)
+            return NULL;
+        bits = set->filled[word];
+    }
+}
+
+/* Cuts a free run, out of its bin already, down to `pages`; the rest becomes a run. */
+static bool cut(struct span *s, size_t pages)
+{
+    if (s->pages == pages)
+        return true;
+    struct span *rest = new_span();
+    if (!rest)
+        return false;
+    rest->first = s->first + (uint32_t)pages;
+    rest->pages = s->pages - (uint32_t)pages;
+    rest->state = s->state;
+    s->pages = (uint32_t)pages;
+    bin_insert(rest);
+    return true;
+}
+
+static struct span *take_locked(size_t pages, bool zero)
+{
+    enum span_state first = zero ? SPAN_CLEAN : SPAN_DIRTY;
+    for (;;) {
+        struct span *s = find(pages, first);
+        if (!s)
+            s = find(pages, first == SPAN_CLEAN ? SPAN_DIRTY : SPAN_CLEAN);
+        if (!s) {
+            if (!grow(pages))
+                return NULL;
+            continue;
+        }
+        bin_remove(s);
+        if (cut(s, pages))
+            return s;
+        bin_insert(s);
+        return NULL;
+    }
+}
+
+struct span *tu__pages_take(size_t pages, unsigned class, bool zero)
+{
+    if (pages == 0 || pages > LARGEST_HEAP >> PAGE_SHIFT)
+        return NULL;
+    tu__lock(&heap.lock);
+    struct span *s = take_locked(pages, zero);
+    if (s) {
+        s->zero = s->state == SPAN_CLEAN;
+        s->class = (uint8_t)class;
+        s->next = s->prev = NULL;
+        if (class) {
+            s->state = SPAN_SMALL;
+            heap.small_pages += pages;
+            for (size_t i = 0; i < pages; i++)
+                set_entry(s->first + i, s, class);
+        } else {
+            s->state = SPAN_LARGE;
+            heap.large_pages += pages;
+            set_borders(s, PAGE_LARGE);
+        }
+    }
+    tu__unlock(&heap.lock);
+    return s;
+}
+
+/* Gives dirty runs back to the system while there are too many. Called and returns locked. */
+static void return_some(void)
+{
+    size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages) / 16;
+    if (heap.free_pages[SPAN_DIRTY] <= keep)
+        return;
+    struct bin_set *dirty = &heap.free[SPAN_DIRTY];
+    for (unsigned bin = BINS; bin-- > bin_of(RETURN_PAGES) && heap.free_pages[SPAN_DIRTY] > keep / 2;)
+        while (dirty->runs[bin] && heap.free_pages[SPAN_DIRTY] > keep / 2) {
+            struct span *s = dirty->runs[bin];
+            bin_remove(s);
+            s->state = SPAN_RETURNING;
+            heap.returning_pages += s->pages;
+            tu__unlock(&heap.lock);
+            int rc = vm_decommit(tu__span_start(s), (size_t)s->pages << PAGE_SHIFT);
+            tu__lock(&heap.lock);
+            heap.returning_pages -= s->pages;
+            if (rc < 0) { /* refused, e.g. memory locked by mlockall: keep it, try no more */
+                insert_free(s, SPAN_DIRTY);
+                return;
+            }
+            insert_free(s, SPAN_CLEAN);
+        }
+}
+
+void tu__pages_give(struct span *s)
+{
+    tu__lock(&heap.lock);
+    if (s->state == SPAN_SMALL) {
+        heap.small_pages -= s->pages;
+        for (size_t i = 0; i < s->pages; i++)
+            set_entry(s->first + i, NULL, 0);
+    } else {
+        heap.large_pages -= s->pages;
+    }
+    insert_free(s, SPAN_DIRTY);
+    return_some();
+    tu__unlock(&heap.lock);
+}
+
+static bool shrink(struct span *s, size_t pages)
+{
+    struct span *rest = new_span();
+    if (!rest)
+        return false;
+    rest->first = s->first + (uint32_t)pages;
+    rest->pages = s->pages - (uint32_t)pages;
+    heap.large_pages -= rest->pages;
+    s->pages = (uint32_t)pages;
+    set_borders(s, PAGE_LARGE);
+    insert_free(rest, SPAN_DIRTY);
+    return_some();
+    return true;
+}
+
+static bool extend(struct span *s, size_t pages)
+{
+    size_t more = pages - s->pages;
+    struct span *after = border((size_t)s->first + s->pages);
+    if (!after || after->state > SPAN_DIRTY || after->pages < more)
+        return false;
+    bin_remove(after);
+    if (!cut(after, more)) {
+        bin_insert(after);
+        return false;
+    }
+    set_entry((size_t)s->first + s->pages - 1, s->pages == 1 ? s : NULL, PAGE_LARGE);
+    set_entry(after->first, NULL, 0);
+    drop_span(after);
+    s->pages = (uint32_t)pages;
+    heap.large_pages += more;
+    set_borders(s, PAGE_LARGE);
+    return true;
+}
+
+bool tu__pages_resize(struct span *s, size_t pages)
+{
+    if (pages == s->pages)
+        return true;
+    if (pages > LARGEST_HEAP >> PAGE_SHIFT)
+        return false;
+    tu__lock(&heap.lock);
+    bool ok = pages < s->pages ? shrink(s, pages) : extend(s, pages);
+    tu__unlock(&heap.lock);
+    return ok;
+}
+
+void tu__pages_count(struct page_counts *out)
+{
+    tu__lock(&heap.lock);
+    out->small_pages = heap.small_pages;
+    out->large_pages = heap.large_pages;
+    out->dirty_pages = heap.free_pages[SPAN_DIRTY] + heap.returning_pages;
+    out->clean_pages = heap.free_pages[SPAN_CLEAN];
+    out->metadata_bytes = heap.metadata_bytes + heap.table_committed_bytes;
+    tu__unlock(&heap.lock);
+}
+
+static void verify_bins(void)
+{
+    for (unsigned state = 0; state < 2; state++) {
+        size_t pages = 0;
+        for (unsigned bin = 0; bin < BINS; bin++) {
+            bool bit = heap.free[state].filled[bin / 64] >> bin % 64 & 1;
+            tu_check(bit == (heap.free[state].runs[bin] != NULL), "page heap: bin %u", bin);
+            for (struct span *s = heap.free[state].runs[bin]; s; s = s->next) {
+                tu_check(s->state == state && bin_of(s->pages) == bin, "page heap: run in bin");
+                tu_check(border(s->first) == s, "page heap: run not in the table");
+                pages += s->pages;
+            }
+        }
+        tu_check(pages == heap.free_pages[state], "page heap: %zu free pages, %zu counted", pages,
+                 heap.free_pages[state]);
+    }
+}
+
+void tu__pages_verify(void (*visit)(const struct span *s, void *arg), void *arg)
+{
+    tu__lock(&heap.lock);
+    size_t end = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed) >> PAGE_SHIFT;
+    size_t pages[5] = {0};
+    unsigned last_state = 255;
+    for (size_t page = 0; page < end;) {
+        struct span *s = border(page);
+        tu_check(s && s->first == page && s->pages > 0, "page heap: no span at page %zu", page);
+        tu_check(border(page + s->pages - 1) == s, "page heap: end of the span at page %zu", page);
+        tu_check(s->state <= SPAN_LARGE, "page heap: state of the span at page %zu", page);
+        tu_check(s->state > SPAN_DIRTY || s->state != last_state, "page heap: runs not merged");
+        for (size_t i = 0; s->state == SPAN_SMALL && i < s->pages; i++)
+            tu_check(border(page + i) == s, "page heap: page %zu of a small span", page + i);
+        pages[s->state] += s->pages;
+        if (visit && s->state >= SPAN_SMALL)
+            visit(s, arg);
+        last_state = s->state;
+        page += s->pages;
+    }
+    tu_check(pages[SPAN_SMALL] == heap.small_pages && pages[SPAN_LARGE] == heap.large_pages &&
+                 pages[SPAN_RETURNING] == heap.returning_pages,
+             "page heap: counts of pages in use");
+    verify_bins();
+    tu__unlock(&heap.lock);
+}

@@ -1,0 +1,129 @@
+/* listen.c - listening, accepting and dialling. A listener is a conn that is only waited on. */
+#include "base/check.h"
+#include "platform/socket.h"
+#include "runtime/net/address.h"
+#include "runtime/net/conn.h"
+
+#include <tuco/mem.h>
+
+struct tu_listener {
+    struct tu_conn *conn; /* recycled when closed and the last accept has left */
+};
+
+int tu_listen(tu_listener **out, const char *address, const struct tu_listen_options *options)
+{
+    static const struct tu_listen_options defaults = {0};
+    if (!options)
+        options = &defaults;
+    struct address_list list;
+    int fd = tu__address_parse(address, true, &list);
+    if (fd < 0)
+        return fd;
+    struct socket_listen_options raw = {options->backlog ? options->backlog : 511,
+                                        options->reuse_port, options->v6_only, options->unix_mode};
+    fd = -ENOENT;
+    for (int i = 0; i < list.count && fd < 0; i++)
+        fd = socket_listen((struct sockaddr *)&list.item[i], list.size[i], &raw);
+    if (fd < 0)
+        return fd;
+    struct tu_listener *l = tu_alloc_zeroed(sizeof *l);
+    int rc = l ? tu__conn_make(&l->conn, fd, tu__conn_next_proc()) : -ENOMEM;
+    if (rc < 0) {
+        (void)socket_close(fd);
+        tu_free(l);
+        return rc;
+    }
+    *out = l;
+    return 0;
+}
+
+int tu_accept(tu_listener *listener, tu_conn **out)
+{
+    struct tu_conn *l = listener->conn;
+    if (!tu__conn_enter(l))
+        return -EBADF;
+    int fd, rc = 0;
+    for (;;) {
+        fd = socket_accept(l->fd);
+        if (fd != -EAGAIN)
+            break;
+        atomic_store_explicit(&l->readable, false, memory_order_relaxed);
+        fd = socket_accept(l->fd); /* what came before the level was cleared */
+        if (fd != -EAGAIN)
+            break;
+        rc = tu__conn_wait(l, true);
+        if (rc < 0)
+            break;
+    }
+    tu__conn_leave(l);
+    if (rc < 0)
+        return rc;
+    if (fd < 0)
+        return fd;
+    socket_nodelay(fd);
+    rc = tu__conn_make(out, fd, tu__conn_next_proc());
+    if (rc < 0)
+        (void)socket_close(fd);
+    return rc;
+}
+
+int tu_listener_fd(const tu_listener *listener)
+{
+    return listener->conn->fd;
+}
+
+void tu_listener_close(tu_listener *listener)
+{
+    tu_close(listener->conn);
+    tu_free(listener);
+}
+
+static int dial_one(tu_conn **out, const struct sockaddr *address, socklen_t size)
+{
+    int fd = socket_connect(address, size);
+    if (fd < 0)
+        return fd;
+    tu_conn *c;
+    int rc = tu__conn_make(&c, fd, tu__proc_index());
+    if (rc < 0) {
+        (void)socket_close(fd);
+        return rc;
+    }
+    struct sockaddr_storage peer;
+    socklen_t peer_size = sizeof peer;
+    while (rc == 0 && getpeername(fd, (struct sockaddr *)&peer, &peer_size) < 0) {
+        rc = socket_error(fd);
+        if (rc == 0) {
+            atomic_store_explicit(&c->writable, false, memory_order_relaxed);
+            if (getpeername(fd, (struct sockaddr *)&peer, &peer_size) == 0)
+                break;
+            rc = tu__conn_wait(c, false);
+        }
+        if (rc == 0)
+            rc = socket_error(fd);
+    }
+    atomic_store_explicit(&c->writable, true, memory_order_relaxed);
+    if (rc < 0) {
+        tu_close(c);
+        return rc;
+    }
+    if (address->sa_family != AF_UNIX)
+        socket_nodelay(fd);
+    *out = c;
+    return 0;
+}
+
+int tu_dial(tu_conn **out, const char *address)
+{
+    struct address_list list;
+    int rc = tu__address_parse(address, false, &list);
+    if (rc < 0)
+        return rc;
+    rc = -ENOENT;
+    for (int i = 0; i < list.count; i++) {
+        rc = dial_one(out, (struct sockaddr *)&list.item[i], list.size[i]);
+        if (rc != -ECONNREFUSED && rc != -ENETUNREACH && rc != -EHOSTUNREACH)
+            break;
+    }
+    return rc;
+}

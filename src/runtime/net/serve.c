@@ -1,0 +1,90 @@
+/* serve.c - tu_serve: connections without stacks.
+ *
+ * serve_state holds the events not yet handed to the handler and SERVE_ACTIVE.
+ *
+ *   event    old = fetch_or(events | ACTIVE); ACTIVE was clear: queue the task
+ *   task     takes the events, calls the handler; WAIT: events have come meanwhile: queue again;
+ *            else compare-and-swap ACTIVE away
+ *
+ * So the task is queued or running exactly while ACTIVE is set, and never twice at once. After
+ * CLOSE it stays set: no event can queue the task again before the conn is reused.
+ */
+#include "base/check.h"
+#include "runtime/net/conn.h"
+
+enum { SERVE_EVENTS = TU_SERVE_READABLE | TU_SERVE_WRITABLE | TU_SERVE_WOKEN, SERVE_ACTIVE = 16 };
+
+void tu__serve_raise(tu_conn *c, uint32_t events)
+{
+    if (!atomic_load_explicit(&c->serving, memory_order_acquire))
+        return;
+    uint32_t before =
+        atomic_fetch_or_explicit(&c->serve_state, events | SERVE_ACTIVE, memory_order_acq_rel);
+    if (!(before & SERVE_ACTIVE))
+        tu__submit(&c->task.run, SUBMIT_BACK);
+}
+
+void tu__serve_event(tu_conn *c, unsigned events)
+{
+    uint32_t raised = 0;
+    if (events & POLL_IN)
+        raised |= TU_SERVE_READABLE;
+    if ((events & POLL_OUT) && atomic_load(&c->want_write)) {
+        atomic_store(&c->want_write, false);
+        raised |= TU_SERVE_WRITABLE;
+    }
+    if (raised)
+        tu__serve_raise(c, raised);
+}
+
+void tu_serve_wake(tu_conn *c)
+{
+    tu__serve_raise(c, TU_SERVE_WOKEN);
+}
+
+static void finish(tu_conn *c)
+{
+    void (*on_closed)(void *) = c->on_closed;
+    void *state = c->state;
+    atomic_store_explicit(&c->serving, false, memory_order_release);
+    tu__conn_leave(c);
+    if (on_closed)
+        on_closed(state);
+}
+
+static void call_handler(struct task *task)
+{
+    tu_conn *c = (tu_conn *)((char *)task - offsetof(struct tu_conn, task));
+    uint32_t events = atomic_fetch_and_explicit(&c->serve_state, ~(uint32_t)SERVE_EVENTS,
+                                                memory_order_acq_rel) & SERVE_EVENTS;
+    c->read_more = false;
+    enum tu_serve_next next = c->handler(c, events, c->state);
+    if (next == TU_SERVE_CLOSE) {
+        finish(c);
+        return;
+    }
+    bool again = next == TU_SERVE_AGAIN ||
+                 (c->read_more && atomic_load_explicit(&c->hangup, memory_order_relaxed));
+    uint32_t state = atomic_load_explicit(&c->serve_state, memory_order_relaxed);
+    if (again)
+        atomic_fetch_or_explicit(&c->serve_state, TU_SERVE_READABLE, memory_order_relaxed);
+    while (!again && !(state & SERVE_EVENTS))
+        if (atomic_compare_exchange_weak_explicit(&c->serve_state, &state, state & ~(uint32_t)SERVE_ACTIVE,
+                                                  memory_order_acq_rel, memory_order_relaxed))
+            return; /* idle; from here on another thread may run, and close, the conn */
+    tu__submit(&c->task.run, SUBMIT_BACK);
+}
+
+int tu_serve(tu_conn *c, const struct tu_serve_options *options)
+{
+    if (!options->handler)
+        return -EINVAL;
+    c->handler = options->handler;
+    c->on_closed = options->closed;
+    c->state = options->state;
+    c->task.call = call_handler;
+    /* release: the handler's fields before the poller's acquire of `serving` */
+    atomic_store_explicit(&c->serving, true, memory_order_release);
+    tu__serve_raise(c, TU_SERVE_READABLE); /* what came before `serving` was set is looked for once */
+    return 0;
+}

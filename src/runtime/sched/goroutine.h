@@ -1,0 +1,46 @@
+/* goroutine.h - struct g: a goroutine and its stack slot.
+ *
+ *   slot  | guard | ............ stack grows down <-- | struct g |
+ *         low                                      top           slot end
+ *
+ * The g lies in the top page of its slot, so that an idle goroutine with shallow frames touches one
+ * page. Slots are type-stable: once a slot has held a g it always holds one, dead or alive, so a
+ * stale pointer to a g never points to anything else.
+ */
+#pragma once
+
+#include "runtime/sched/fiber.h"
+#include "runtime/sched/park.h"
+#include "runtime/sched/run_queue.h"
+
+#include <tuco/base.h>
+
+struct g {
+    struct runnable run;          /* first: queues link goroutines through it */
+    void *sp;                     /* saved stack pointer while not running */
+    struct tu__cancel *cancel;    /* current context, or NULL */
+    struct tu__cancel *inherited; /* the one it was started with; holds a reference */
+    _Atomic uint32_t why;         /* enum tu__wait while parked, for dumps */
+    uint32_t nopark;              /* > 0: a park is a bug */
+    bool alive;                   /* started and not finished; written by its runner */
+    uint8_t argument_count;
+    uint16_t stack_class;
+    void (*entry)(void);
+    uintptr_t words[6];
+    struct task *task;            /* instead of entry: a task that borrows this stack */
+    const struct tu_site *site;   /* where it was started */
+    uint64_t id;
+    void *stack_low;              /* lowest usable address, above the guard */
+    struct fiber fiber;
+};
+
+/* Prepares the allocator for stacks of `stack_size` bytes (64 KiB, 256 KiB or 1 MiB). 0 or -errno. */
+int goroutine_init(size_t stack_size);
+/* A dead goroutine ready to be prepared, or NULL when no memory is left. Never parks. */
+struct g *goroutine_new(void);
+/* Sets its first frame: switching to g->sp calls entry(). */
+void goroutine_prepare(struct g *g, void (*entry)(void));
+/* The goroutine whose guard holds `address`, or NULL. Async-signal-safe. */
+struct g *goroutine_of_guard(void *address);
+/* Calls visit for every goroutine that exists, racing with them: for dumps. */
+void goroutine_each(void (*visit)(struct g *g, void *arg), void *arg);

@@ -1,0 +1,85 @@
+/* monitor.c - one thread, without a P, that takes Ps from hogs and blocking calls.
+ *
+ * Every 4 ms it compares each P's tick with the one it saw before. No decision for 10 ms means that
+ * one goroutine computes, or sits in a system call: its P is handed to another M (the protocol is in
+ * schedule.h) and the goroutine keeps its thread. Work that waits behind it moves with the P; so do
+ * its timers and its poller. While every P is asleep the monitor sleeps as well.
+ */
+#include "runtime/sched/schedule.h"
+
+#include "base/check.h"
+#include "platform/barrier.h"
+#include "platform/clock.h"
+#include "platform/futex.h"
+#include "platform/thread.h"
+
+enum { PERIOD_NS = 4000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
+enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
+
+/* True if the P is ours now. */
+static bool take_from(struct p *p, struct m *m)
+{
+    uint32_t expected = LOST_NO;
+    if (!atomic_compare_exchange_strong(&m->lost, &expected, LOST_ASKED))
+        return false;
+    barrier_all_threads(); /* pairs with the compiler barrier in tu__enter */
+    expected = LOST_ASKED;
+    uint32_t next = LOST_TAKEN;
+    if (atomic_load(&m->in_runtime) != 0)
+        next = LOST_NO;
+    return atomic_compare_exchange_strong(&m->lost, &expected, next) && next == LOST_TAKEN;
+}
+
+static void look_at(struct p *p, int64_t now_ns)
+{
+    struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
+    if (!m) { /* no thread could be started for it the last time */
+        (void)tu__start_machine(p);
+        return;
+    }
+    if (atomic_load_explicit(&p->asleep, memory_order_relaxed) || tick != p->seen_tick) {
+        p->seen_tick = tick;
+        p->seen_ns = now_ns;
+        return;
+    }
+    if (!run_queue_empty(&p->queue))
+        tu__wake_one();
+    if (atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) < now_ns)
+        atomic_store_explicit(&p->attention, 1, memory_order_relaxed);
+    bool blocking = atomic_load_explicit(&m->blocking, memory_order_relaxed) > 0;
+    if (!blocking && now_ns - p->seen_ns < HOG_NS)
+        return;
+    if (atomic_load_explicit(&m->in_runtime, memory_order_relaxed) != 0 || !take_from(p, m))
+        return;
+    atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
+    p->seen_ns = now_ns;
+    (void)tu__start_machine(p); /* failed: p->m stays NULL and the next round tries again */
+}
+
+static void sleep_while_idle(void)
+{
+    if (atomic_load(&tu__sched.idle_count) < (int32_t)tu__sched.proc_count)
+        return;
+    atomic_store(&tu__sched.monitor_asleep, 1);
+    if (atomic_load(&tu__sched.idle_count) == (int32_t)tu__sched.proc_count)
+        (void)futex_wait(&tu__sched.monitor_asleep, 1, SLEEP_MAX_NS);
+    atomic_store(&tu__sched.monitor_asleep, 0);
+}
+
+static void *monitor(void *unused)
+{
+    for (;;) {
+        thread_sleep_ns(PERIOD_NS);
+        sleep_while_idle();
+        int64_t now_ns = clock_monotonic_ns();
+        for (uint32_t i = 0; i < tu__sched.proc_count; i++)
+            look_at(&tu__sched.procs[i], now_ns);
+    }
+    return unused;
+}
+
+int tu__monitor_start(void)
+{
+    return thread_start(monitor, NULL, 256 << 10, "tuco-monitor");
+}

@@ -1,0 +1,800 @@
+/* schedule.c - the scheduler loop, parking and submitting.
+ *
+ * The fast path never leaves goroutine stacks: who parks picks the next of its own P and switches
+ * straight to it (one switch per hop; Go needs two and a search). Every 61st decision, and when the
+ * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, the
+ * global queue and the poller. Rejected: one shared queue (contention), handing work to other Ps at
+ * once (a synchronous hand-over would always move to a cold core), waking a P for each ready
+ * goroutine (a write system call per channel operation: see tu__submit).
+ */
+#include "runtime/sched/schedule.h"
+
+#include "base/check.h"
+#include "platform/clock.h"
+#include "platform/cpu.h"
+#include "platform/context_switch.h"
+#include "platform/futex.h"
+#include "platform/thread.h"
+#include "platform/fault.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
+enum { FAIRNESS_TICKS = 61, RUNNEXT_STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
+
+struct sched tu__sched;
+__thread struct m *tu__m_tls __attribute__((tls_model("initial-exec"))) = NULL;
+static __thread struct tu__cancel *thread_cancel;
+void (*tu__cancel_retain)(struct tu__cancel *c);
+void (*tu__cancel_release)(struct tu__cancel *c);
+
+#if !defined(__x86_64__)
+__attribute__((noinline)) struct m *tu__m(void)
+{
+    __asm__ volatile("");
+    return tu__m_tls;
+}
+#endif
+
+static void machine_main_loop(struct m *m) __attribute__((noreturn));
+
+/* ---- free goroutines ---- */
+
+static void free_g_put(struct p *p, struct g *g)
+{
+    if (p && p->free_count < FREE_G_MAX) {
+        g->run.next = p->free_g;
+        p->free_g = &g->run;
+        p->free_count++;
+        return;
+    }
+    tu__lock(&tu__sched.lock);
+    if (p) { /* half of the local ones go along, so that the next 32 deaths are local */
+        for (uint32_t i = 0; i < FREE_G_MAX / 2; i++) {
+            struct runnable *r = p->free_g;
+            p->free_g = r->next;
+            r->next = tu__sched.free_g;
+            tu__sched.free_g = r;
+        }
+        p->free_count -= FREE_G_MAX / 2;
+        tu__sched.free_count += FREE_G_MAX / 2;
+    }
+    g->run.next = tu__sched.free_g;
+    tu__sched.free_g = &g->run;
+    tu__sched.free_count++;
+    tu__unlock(&tu__sched.lock);
+}
+
+static struct g *free_g_get(struct p *p)
+{
+    if (p && !p->free_g && tu__sched.free_count > 0) {
+        tu__lock(&tu__sched.lock);
+        while (tu__sched.free_g && p->free_count < FREE_G_MAX / 2) {
+            struct runnable *r = tu__sched.free_g;
+            tu__sched.free_g = r->next;
+            tu__sched.free_count--;
+            r->next = p->free_g;
+            p->free_g = r;
+            p->free_count++;
+        }
+        tu__unlock(&tu__sched.lock);
+    }
+    struct runnable *r = NULL;
+    if (p && p->free_g) {
+        r = p->free_g;
+        p->free_g = r->next;
+        p->free_count--;
+    } else if (!p) {
+        tu__lock(&tu__sched.lock);
+        r = tu__sched.free_g;
+        if (r) {
+            tu__sched.free_g = r->next;
+            tu__sched.free_count--;
+        }
+        tu__unlock(&tu__sched.lock);
+    }
+    return r ? (struct g *)r : goroutine_new();
+}
+
+/* ---- the global queue ---- */
+
+static void global_put_locked(struct runnable *r)
+{
+    r->next = NULL;
+    if (tu__sched.global_tail)
+        tu__sched.global_tail->next = r;
+    else
+        tu__sched.global_head = r;
+    tu__sched.global_tail = r;
+    atomic_store_explicit(&tu__sched.global_count,
+                          atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static struct runnable *global_get_locked(void)
+{
+    struct runnable *r = tu__sched.global_head;
+    if (r) {
+        tu__sched.global_head = r->next;
+        if (!r->next)
+            tu__sched.global_tail = NULL;
+        atomic_store_explicit(&tu__sched.global_count,
+                              atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) -
+                                  1,
+                              memory_order_relaxed);
+    }
+    return r;
+}
+
+/* One to run now; when `batch`, a fair share of the rest goes to p's ring. */
+static struct runnable *global_get(struct p *p, bool batch)
+{
+    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0)
+        return NULL;
+    tu__lock(&tu__sched.lock);
+    struct runnable *first = global_get_locked();
+    uint32_t left = atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed);
+    uint32_t share = batch ? left / tu__sched.proc_count : 0;
+    if (share > RUN_QUEUE_SIZE / 2)
+        share = RUN_QUEUE_SIZE / 2;
+    for (uint32_t i = 0; i < share; i++) {
+        struct runnable *r = global_get_locked();
+        if (!run_queue_put(&p->queue, r)) {
+            global_put_locked(r);
+            break;
+        }
+    }
+    tu__unlock(&tu__sched.lock);
+    return first;
+}
+
+static void global_put(struct runnable *r)
+{
+    tu__lock(&tu__sched.lock);
+    global_put_locked(r);
+    tu__unlock(&tu__sched.lock);
+}
+
+/* Owner: the ring's end; when it is full, half of it moves to the global queue. */
+static void ring_put(struct p *p, struct runnable *r)
+{
+    while (!run_queue_put(&p->queue, r)) {
+        struct runnable *half[RUN_QUEUE_SIZE / 2];
+        uint32_t n = run_queue_take_half(&p->queue, half);
+        if (n == 0)
+            continue;
+        tu__lock(&tu__sched.lock);
+        for (uint32_t i = 0; i < n; i++)
+            global_put_locked(half[i]);
+        global_put_locked(r);
+        tu__unlock(&tu__sched.lock);
+        return;
+    }
+}
+
+/* ---- waking ---- */
+
+static uint32_t random_below(struct m *m, uint32_t n)
+{
+    m->random ^= m->random << 13;
+    m->random ^= m->random >> 7;
+    m->random ^= m->random << 17;
+    return (uint32_t)(((m->random >> 32) * n) >> 32);
+}
+
+void tu__wake_one(void)
+{
+    int32_t none = 0;
+    if (atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0 ||
+        !atomic_compare_exchange_strong(&tu__sched.spinning, &none, 1))
+        return;
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        if (atomic_load_explicit(&p->asleep, memory_order_relaxed) == 1 &&
+            atomic_exchange(&p->asleep, 0) == 1) {
+            atomic_fetch_sub(&tu__sched.idle_count, 1);
+            poll_wake(&p->poll); /* its M takes over our spinning token */
+            return;
+        }
+    }
+    atomic_fetch_sub(&tu__sched.spinning, 1);
+}
+
+/* After work was published and a full fence. `urgent`: the work cannot wait for this P's owner.
+ *
+ * Work that only its submitter's P can run next anyway (runnext) does not wake another P while the
+ * submitter goes from wake to wake in less than 4 us: a synchronous hand-over would pay a system
+ * call per operation and tear the pair apart (ping-pong 60 ns against 1,400 ns). If the submitter
+ * then computes on without parking, the monitor wakes a P for it. */
+static void wake_if_useful(struct p *p, bool urgent)
+{
+    if (atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0 ||
+        atomic_load_explicit(&tu__sched.spinning, memory_order_relaxed) != 0)
+        return;
+    if (!urgent) {
+        uint64_t now = clock_ticks();
+        bool recent = now - p->last_ready_ticks < CLOCK_TICKS_4US;
+        p->last_ready_ticks = now;
+        if (recent)
+            return;
+    }
+    tu__wake_one();
+}
+
+static inline void full_fence_after_rmw(void)
+{
+#if defined(__x86_64__)
+    atomic_signal_fence(memory_order_seq_cst); /* a locked instruction was one already */
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
+void tu__submit(struct runnable *r, enum submit_where where)
+{
+    struct m *m = tu__m();
+    struct p *p = m ? tu__enter(m) : NULL;
+    if (!p) {
+        global_put(r);
+        full_fence_after_rmw();
+        tu__wake_one();
+    } else if (where == SUBMIT_FRONT) {
+        struct runnable *kicked =
+            atomic_exchange_explicit(&p->queue.runnext, r, memory_order_acq_rel);
+        if (kicked)
+            ring_put(p, kicked);
+        full_fence_after_rmw();
+        wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
+    } else {
+        ring_put(p, r);
+        /* The ring's tail is a plain store: a sleeper that misses it is woken by the monitor, or by
+         * the caller, who calls tu__wake_one() after a fence when it has put a batch. */
+    }
+    if (m)
+        tu__exit(m);
+}
+
+uint32_t tu__proc_index(void)
+{
+    struct m *m = tu__m();
+    struct p *p = m ? m->p : NULL;
+    return p ? p->index : 0;
+}
+
+/* ---- leaving and running goroutines ---- */
+
+static inline void run_after(struct m *m)
+{
+    void (*after)(void *) = m->after;
+    if (after) {
+        m->after = NULL;
+        after(m->after_arg);
+    }
+}
+
+/* The next of this P: runnext, unless it has had its turn for long while others wait; then the ring. */
+static inline struct runnable *pick_local(struct p *p)
+{
+    struct run_queue *q = &p->queue;
+    struct runnable *r = atomic_load_explicit(&q->runnext, memory_order_relaxed);
+    if (r && p->runnext_streak < RUNNEXT_STREAK_MAX &&
+        atomic_compare_exchange_strong_explicit(&q->runnext, &r, NULL, memory_order_acq_rel,
+                                                memory_order_relaxed)) {
+        p->runnext_streak++;
+        return r;
+    }
+    p->runnext_streak = 0;
+    r = run_queue_get(q);
+    if (r)
+        return r;
+    r = atomic_load_explicit(&q->runnext, memory_order_relaxed);
+    if (r && atomic_compare_exchange_strong_explicit(&q->runnext, &r, NULL, memory_order_acq_rel,
+                                                     memory_order_relaxed))
+        return r;
+    return NULL;
+}
+
+/* The next of this P without looking elsewhere; NULL: ask the loop. */
+static struct runnable *pick_fast(struct p *p)
+{
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
+    atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    if (tick % FAIRNESS_TICKS == 0 ||
+        atomic_load_explicit(&p->attention, memory_order_relaxed) != 0)
+        return NULL;
+    if (tick % TIMER_TICKS == 0 &&
+        atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) != INT64_MAX)
+        return NULL;
+    return pick_local(p);
+}
+
+static void goroutine_main(void);
+
+/* A task needs a stack: a pooled one. NULL when there is no memory; the task is then queued again. */
+static struct g *bind_task(struct p *p, struct task *task)
+{
+    struct g *g = free_g_get(p);
+    if (!g) {
+        global_put(&task->run);
+        return NULL;
+    }
+    g->task = task;
+    goroutine_prepare(g, goroutine_main);
+    return g;
+}
+
+static struct g *goroutine_to_run(struct p *p, struct runnable *r)
+{
+    return r->kind == RUNNABLE_GOROUTINE ? (struct g *)r : bind_task(p, (struct task *)r);
+}
+
+void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
+{
+    struct m *m = tu__m();
+    struct g *g = m->g;
+#ifdef TU_DEBUG
+    tu_check(g->nopark == 0, "a goroutine parks between tu_nopark_begin and tu_nopark_end");
+#endif
+    struct p *p = tu__enter(m);
+    tu_assert(atomic_load_explicit(&m->in_runtime, memory_order_relaxed) == 1);
+    atomic_store_explicit(&g->why, why, memory_order_relaxed);
+    m->after = after;
+    m->after_arg = arg;
+    struct runnable *r = p ? pick_fast(p) : NULL;
+    struct g *next = r ? goroutine_to_run(p, r) : NULL;
+    m->g = next;
+    fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, false);
+    context_switch(&g->sp, next ? next->sp : m->loop_sp);
+    fiber_arrive(&g->fiber);
+    m = tu__m(); /* perhaps another thread */
+    run_after(m);
+    atomic_store_explicit(&g->why, TU__WAIT_NONE, memory_order_relaxed);
+    tu__exit(m);
+}
+
+static void call_entry(struct g *g)
+{
+    void (*entry)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t) =
+        (void (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t))g->entry;
+    entry(g->words[0], g->words[1], g->words[2], g->words[3], g->words[4], g->words[5]);
+}
+
+static void bury(void *arg)
+{
+    free_g_put(tu__m()->p, arg);
+}
+
+static inline void count_up(_Atomic uint64_t *counter)
+{
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+/* Runs what g carries: a goroutine's entry or a task. */
+static void run_body(struct g *g)
+{
+    struct task *task = g->task;
+    if (task) {
+        g->task = NULL;
+        task->call(task);
+        g->cancel = NULL;
+        return;
+    }
+    call_entry(g);
+    g->alive = false;
+    if (g->inherited && tu__cancel_release)
+        tu__cancel_release(g->inherited);
+    g->inherited = g->cancel = NULL;
+    struct m *m = tu__m();
+    struct p *p = tu__enter(m);
+    if (p)
+        count_up(&p->finished);
+    else
+        atomic_fetch_add_explicit(&tu__sched.foreign_finished, 1, memory_order_relaxed);
+    tu__exit(m);
+}
+
+/* The first frame of every goroutine. A finished one whose successor is a task runs it on the same
+ * stack, without a switch. */
+static void goroutine_main(void)
+{
+    struct m *m = tu__m();
+    struct g *g = m->g;
+    fiber_arrive(&g->fiber);
+    run_after(m);
+    for (;;) {
+        tu__exit(m);
+        run_body(g);
+        m = tu__m();
+        struct p *p = tu__enter(m);
+        struct runnable *r = p ? pick_fast(p) : NULL;
+        if (r && r->kind == RUNNABLE_TASK) {
+            g->task = (struct task *)r;
+            continue;
+        }
+        struct g *next = (struct g *)r;
+        m->after = bury;
+        m->after_arg = g;
+        m->g = next;
+        fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, true);
+        context_switch(&g->sp, next ? next->sp : m->loop_sp);
+        __builtin_unreachable();
+    }
+}
+
+/* ---- finding work ---- */
+
+static void stop_spinning(struct m *m)
+{
+    if (!m->spinning)
+        return;
+    m->spinning = false;
+    int32_t before = atomic_fetch_sub(&tu__sched.spinning, 1);
+    /* The submitters of what else there is relied on us: the last spinner wakes the next one. */
+    if (before == 1)
+        tu__wake_one();
+}
+
+static struct runnable *steal(struct m *m, struct p *p)
+{
+    uint32_t n = tu__sched.proc_count;
+    for (int pass = 0; pass < 4; pass++) {
+        uint32_t start = random_below(m, n);
+        for (uint32_t i = 0; i < n; i++) {
+            struct p *victim = &tu__sched.procs[(start + i) % n];
+            if (victim == p || atomic_load_explicit(&victim->asleep, memory_order_relaxed))
+                continue;
+            struct runnable *r = run_queue_steal(&p->queue, &victim->queue, false);
+            if (r)
+                return r;
+        }
+    }
+    /* What is in a runnext usually runs within 50 ns where it is; take it only if it is still there
+     * after a moment, so that hand-over pairs are not torn apart. */
+    for (uint32_t i = 0; i < n; i++) {
+        struct p *victim = &tu__sched.procs[i];
+        if (victim == p || run_queue_empty(&victim->queue))
+            continue;
+        uint32_t tick = atomic_load_explicit(&victim->tick, memory_order_relaxed);
+        for (uint64_t began = clock_ticks(); clock_ticks() - began < CLOCK_TICKS_4US;)
+            cpu_pause();
+        if (atomic_load_explicit(&victim->tick, memory_order_relaxed) != tick)
+            continue;
+        struct runnable *r = run_queue_steal(&p->queue, &victim->queue, true);
+        if (r)
+            return r;
+    }
+    return NULL;
+}
+
+static bool work_anywhere(struct p *self)
+{
+    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
+        return true;
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        if (p != self && run_queue_length(&p->queue) > 0)
+            return true;
+    }
+    return !run_queue_empty(&self->queue);
+}
+
+/* Queues what the poller reported, and lets others help when it is much. */
+static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
+{
+    int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns);
+    for (int i = 0; i < n; i++) {
+        struct pollable *target = m->events[i].data;
+        target->ready(target, m->events[i].events);
+    }
+}
+
+/* Sleeps in the P's poller until an event, a timer, or a wake. */
+static void sleep_in_poller(struct m *m, struct p *p)
+{
+    atomic_store(&p->asleep, 1);
+    atomic_fetch_add(&tu__sched.idle_count, 1);
+    if (m->spinning) {
+        m->spinning = false;
+        atomic_fetch_sub(&tu__sched.spinning, 1);
+    }
+    full_fence_after_rmw();
+    int64_t timeout = -1;
+    if (work_anywhere(p)) {
+        timeout = 0;
+    } else {
+        int64_t next = atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed);
+        if (next != INT64_MAX) {
+            timeout = next - clock_monotonic_ns();
+            timeout = timeout < 0 ? 0 : timeout;
+        }
+    }
+    int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout);
+    bool was_full = false;
+    if (atomic_exchange(&p->asleep, 0) == 1) {
+        was_full = atomic_fetch_sub(&tu__sched.idle_count, 1) == (int32_t)tu__sched.proc_count;
+    } else {
+        m->spinning = true; /* claimed: the waker counted us as a spinner */
+        was_full = true;
+    }
+    if (was_full && atomic_load_explicit(&tu__sched.monitor_asleep, memory_order_relaxed)) {
+        atomic_store(&tu__sched.monitor_asleep, 0);
+        futex_wake(&tu__sched.monitor_asleep, 1);
+    }
+    for (int i = 0; i < n; i++) {
+        struct pollable *target = m->events[i].data;
+        target->ready(target, m->events[i].events);
+    }
+    if (n > 0 && run_queue_length(&p->queue) > 3) {
+        atomic_thread_fence(memory_order_seq_cst);
+        tu__wake_one();
+    }
+}
+
+static struct runnable *find_runnable(struct m *m)
+{
+    struct p *p = m->p;
+    for (;;) {
+        uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
+        atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+        atomic_store_explicit(&p->attention, 0, memory_order_relaxed);
+        if (atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) != INT64_MAX)
+            (void)tu__timers_run(p, clock_monotonic_ns());
+        struct runnable *r = NULL;
+        if (tick % FAIRNESS_TICKS <= 1) {
+            poll_dispatch(m, p, 0);
+            r = global_get(p, false);
+        }
+        if (!r)
+            r = pick_local(p);
+        if (!r)
+            r = global_get(p, true);
+        if (!r) {
+            int32_t busy = (int32_t)tu__sched.proc_count -
+                           atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed);
+            if (!m->spinning &&
+                2 * atomic_load_explicit(&tu__sched.spinning, memory_order_relaxed) < busy) {
+                m->spinning = true;
+                atomic_fetch_add(&tu__sched.spinning, 1);
+            }
+            if (m->spinning)
+                r = steal(m, p);
+        }
+        if (r) {
+            stop_spinning(m);
+            return r;
+        }
+        sleep_in_poller(m, p);
+    }
+}
+
+/* ---- machines ---- */
+
+void tu__enter_slow(struct m *m)
+{
+    uint32_t asked = LOST_ASKED;
+    if (atomic_compare_exchange_strong(&m->lost, &asked, LOST_NO))
+        return;
+    if (asked == LOST_TAKEN) {
+        m->p = NULL;
+        atomic_store(&m->lost, LOST_NO);
+    }
+}
+
+/* Waits until somebody hands this M a P. */
+static void machine_idle(struct m *m)
+{
+    atomic_store(&m->wake, 0);
+    tu__lock(&tu__sched.lock);
+    m->idle_next = tu__sched.idle_ms;
+    tu__sched.idle_ms = m;
+    tu__unlock(&tu__sched.lock);
+    while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
+        (void)futex_wait(&m->wake, 0, -1);
+    m->p = m->next_p;
+    atomic_store_explicit(&m->p->m, m, memory_order_release);
+}
+
+static void machine_main_loop(struct m *m)
+{
+    for (;;) {
+        run_after(m);
+        if (!m->p)
+            machine_idle(m);
+        struct runnable *r = find_runnable(m);
+        struct g *g = goroutine_to_run(m->p, r);
+        if (!g) {
+            thread_sleep_ns(1000000); /* no memory for a stack: let some goroutine finish */
+            continue;
+        }
+        m->g = g;
+        fiber_leave(&m->fiber, &g->fiber, false);
+        context_switch(&m->loop_sp, g->sp);
+        fiber_arrive(&m->fiber);
+    }
+}
+
+static void *machine_start(void *arg)
+{
+    struct m *m = arg;
+    void *low;
+    size_t size;
+    thread_stack(&low, &size);
+    fiber_init_thread(&m->fiber, low, size);
+    fault_thread_init();
+    tu__m_tls = m;
+    atomic_store(&m->in_runtime, 1);
+    m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
+    m->p = m->next_p;
+    atomic_store_explicit(&m->p->m, m, memory_order_release);
+    machine_main_loop(m);
+}
+
+int tu__start_machine(struct p *p)
+{
+    tu__lock(&tu__sched.lock);
+    struct m *m = tu__sched.idle_ms;
+    if (m)
+        tu__sched.idle_ms = m->idle_next;
+    tu__unlock(&tu__sched.lock);
+    if (m) {
+        m->next_p = p;
+        atomic_store_explicit(&m->wake, 1, memory_order_release);
+        futex_wake(&m->wake, 1);
+        return 0;
+    }
+    m = aligned_alloc(64, (sizeof *m + 63) & ~(size_t)63);
+    if (!m)
+        return -ENOMEM;
+    memset(m, 0, sizeof *m);
+    m->next_p = p;
+    int rc = thread_start(machine_start, m, 256 << 10, "tuco");
+    if (rc < 0)
+        free(m);
+    return rc;
+}
+
+/* ---- public ---- */
+
+int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
+                const struct tu_site *site)
+{
+    struct m *m = tu__m();
+    struct p *p = m ? tu__enter(m) : NULL;
+    struct g *g = free_g_get(p);
+    if (g) {
+        g->entry = entry;
+        g->site = site;
+        g->argument_count = (uint8_t)count;
+        for (unsigned i = 0; i < count && i < 6; i++)
+            g->words[i] = words[i];
+        g->inherited = g->cancel = tu__cancel_current();
+        if (g->cancel && tu__cancel_retain)
+            tu__cancel_retain(g->cancel);
+        g->alive = true;
+        goroutine_prepare(g, goroutine_main);
+        if (p) {
+            count_up(&p->started);
+            g->id = atomic_load_explicit(&p->started, memory_order_relaxed) *
+                        (tu__sched.proc_count + 1) + p->index;
+        } else {
+            g->id = atomic_fetch_add_explicit(&tu__sched.foreign_started, 1, memory_order_relaxed) *
+                        (tu__sched.proc_count + 1) + tu__sched.proc_count;
+        }
+        tu__submit(&g->run, SUBMIT_FRONT);
+    }
+    if (m)
+        tu__exit(m);
+    return g ? 0 : -ENOMEM;
+}
+
+static void resubmit(void *arg)
+{
+    struct p *p = tu__m()->p;
+    if (p)
+        ring_put(p, arg);
+    else
+        tu__submit(arg, SUBMIT_BACK);
+}
+
+void tu_yield(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g) {
+        thread_yield();
+        return;
+    }
+    struct p *p = tu__enter(m);
+    uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
+    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
+                 atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
+                 !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
+                 atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) == INT64_MAX;
+    if (alone)
+        atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+    tu__exit(m);
+    if (!alone)
+        tu__leave(resubmit, &m->g->run, TU__WAIT_NONE);
+}
+
+struct tu__cancel *tu__cancel_current(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->cancel : thread_cancel;
+}
+
+struct tu__cancel *tu__cancel_swap(struct tu__cancel *c)
+{
+    struct m *m = tu__m();
+    struct tu__cancel **slot = m && m->g ? &m->g->cancel : &thread_cancel;
+    struct tu__cancel *before = *slot;
+    *slot = c;
+    return before;
+}
+
+bool tu_on_goroutine(void)
+{
+    struct m *m = tu__m();
+    return m && m->g;
+}
+
+uint64_t tu_goroutine_id(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->id : 0;
+}
+
+unsigned tu_maxprocs(void)
+{
+    return tu__sched.proc_count;
+}
+
+size_t tu_goroutines(void)
+{
+    uint64_t n = atomic_load_explicit(&tu__sched.foreign_started, memory_order_relaxed) -
+                 atomic_load_explicit(&tu__sched.foreign_finished, memory_order_relaxed);
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        n += atomic_load_explicit(&p->started, memory_order_relaxed);
+        n -= atomic_load_explicit(&p->finished, memory_order_relaxed);
+    }
+    return (size_t)n;
+}
+
+int64_t tu_now(void)
+{
+    return clock_monotonic_ns();
+}
+
+void tu_blocking_begin(void)
+{
+    struct m *m = tu__m();
+    if (m)
+        atomic_fetch_add_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu_blocking_end(void)
+{
+    struct m *m = tu__m();
+    if (m)
+        atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu_nopark_begin(void)
+{
+#ifdef TU_DEBUG
+    struct m *m = tu__m();
+    if (m && m->g)
+        m->g->nopark++;
+#endif
+}
+
+void tu_nopark_end(void)
+{
+#ifdef TU_DEBUG
+    struct m *m = tu__m();
+    if (m && m->g)
+        m->g->nopark--;
+#endif
+}

@@ -1,0 +1,156 @@
+/* schedule.h - M and P, and the operations that move goroutines between them.
+ *
+ * P: the right to run goroutines; at most maxprocs. It owns a run queue, a timer heap and a poller,
+ *    and always belongs to one M, except for the moment in which the monitor hands it on.
+ * M: an OS thread. It runs one goroutine, or its own scheduler loop on the thread's stack.
+ *
+ * A P is *asleep* when its M waits in the P's poller. Waking it is a write to the poller's eventfd.
+ *
+ * Parking protocol (nothing ready is ever forgotten); model: tests/models/park.pml
+ *   submitter  1 publishes work (ring, runnext, global queue)     sleeper  1 p->asleep = 1, idle_count++
+ *              2 full fence                                                2 if spinning: spinning--
+ *              3 reads idle_count and spinning;                            3 full fence (the RMWs)
+ *                if idle and nobody spins: wakes one, who spins            4 looks at every queue again
+ *   The submitter sees the sleeper, or the sleeper sees the work. A spinner that finds work and was
+ *   the last one wakes another, since the submitter relied on it.
+ *
+ * Losing a P (a hog, or a blocking call); model: tests/models/retake.pml
+ *   M entering the runtime                       monitor
+ *   1 m->in_runtime++                            1 m->lost: 0 -> ASKED
+ *   2 compiler barrier                           2 membarrier on all threads
+ *   3 m->lost == 0: owns its P                   3 m->in_runtime != 0: ASKED -> 0 by CAS, give up
+ *     ASKED -> 0 by CAS: owns its P              4 ASKED -> TAKEN by CAS: the P is the monitor's
+ *     TAKEN: has no P any more
+ *   By the barrier, an M whose in_runtime the monitor saw as 0 will see ASKED; the CAS decides.
+ *   An M without a P treats itself as a foreign thread (work goes to the global queue) until its
+ *   goroutine parks or yields; it never waits for a P inside a call, because the goroutine may hold
+ *   an object's lock.
+ */
+#pragma once
+
+#include "platform/poll.h"
+#include "runtime/sched/goroutine.h"
+#include "runtime/sched/run_queue.h"
+
+#include <tuco/go.h>
+
+enum { TU__PROCS_MAX = 256 };
+
+struct m {
+    struct g *g;                 /* running goroutine; NULL in the scheduler loop */
+    struct p *p;                 /* what it runs on; NULL: lost, or idle */
+    _Atomic uint32_t in_runtime; /* nesting; own thread writes, the monitor reads */
+    _Atomic uint32_t lost;       /* LOST_*; see the protocol above */
+    void (*after)(void *arg);    /* runs on the next stack, once the old context is saved */
+    void *after_arg;
+    void *loop_sp;               /* the scheduler loop's saved stack pointer */
+    bool spinning;               /* counted in sched.spinning: looks for work */
+    _Atomic uint32_t blocking;   /* tu_blocking_begin nesting */
+    _Atomic uint32_t wake;       /* futex while in the idle list */
+    struct p *next_p;            /* given with the wake */
+    struct m *idle_next;
+    uint64_t random;
+    struct fiber fiber;
+    struct poll_event events[POLL_EVENTS_MAX];
+};
+
+struct timer_heap {
+    struct tu__lock lock;
+    struct tu__timer **items; /* 4-ary heap by when_ns */
+    uint32_t count, capacity;
+    _Atomic int64_t next_ns;  /* items[0]->when_ns, or INT64_MAX; written under lock */
+};
+
+struct p {
+    uint32_t index;
+    uint32_t runnext_streak;     /* consecutive runs from runnext */
+    uint64_t last_ready_ticks;   /* clock_ticks of the last wake decision */
+    struct runnable *free_g;     /* dead goroutines, most recent first */
+    uint32_t free_count;
+    _Atomic uint32_t tick;       /* scheduling decisions; the monitor watches it */
+    _Atomic uint32_t attention;  /* set by the monitor: leave the fast path once */
+    _Atomic(struct m *) m;
+    _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
+    _Alignas(64) struct run_queue queue;
+    _Alignas(64) _Atomic uint32_t asleep; /* 1 while its M waits in the poller and may be claimed */
+    struct poll poll;
+    struct timer_heap timers;
+    /* the monitor's notes */
+    uint32_t seen_tick;
+    int64_t seen_ns;
+};
+
+struct sched {
+    uint32_t proc_count;
+    struct p *procs;
+    _Alignas(64) _Atomic int32_t idle_count;  /* Ps asleep */
+    _Atomic int32_t spinning;    /* Ms that look for work */
+    _Alignas(64) struct tu__lock lock; /* global queue, idle Ms, free list */
+    struct runnable *global_head, *global_tail;
+    _Atomic uint32_t global_count;
+    struct m *idle_ms;
+    struct runnable *free_g;
+    uint32_t free_count, machine_count;
+    _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
+    _Atomic uint32_t monitor_asleep; /* futex of the monitor while every P is asleep */
+};
+extern struct sched tu__sched;
+
+/* The calling thread's M, or NULL on a foreign thread. The address of a thread-local is only taken
+ * inside: a goroutine may be on another thread after any call that parks. */
+#if defined(__x86_64__)
+static inline struct m *tu__m(void)
+{
+    struct m *m;
+    __asm__ volatile("movq tu__m_tls@gottpoff(%%rip), %0\n\tmovq %%fs:(%0), %0" : "=r"(m));
+    return m;
+}
+#else
+struct m *tu__m(void);
+#endif
+
+/* Enters the runtime: afterwards the P (NULL: none) stays ours until the exit. They nest. */
+void tu__enter_slow(struct m *m);
+static inline struct p *tu__enter(struct m *m)
+{
+    uint32_t depth = atomic_load_explicit(&m->in_runtime, memory_order_relaxed);
+    atomic_store_explicit(&m->in_runtime, depth + 1, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* pairs with the monitor's membarrier */
+    if (__builtin_expect(atomic_load_explicit(&m->lost, memory_order_relaxed) != 0, 0))
+        tu__enter_slow(m);
+    return m->p;
+}
+
+static inline void tu__exit(struct m *m)
+{
+    uint32_t depth = atomic_load_explicit(&m->in_runtime, memory_order_relaxed);
+    atomic_store_explicit(&m->in_runtime, depth - 1, memory_order_release);
+}
+
+/* Makes r run: in front (runnext) or at the end of this P's queue; from elsewhere, the global one.
+ * Wakes a sleeping P when that helps. Never parks. */
+enum submit_where { SUBMIT_FRONT, SUBMIT_BACK };
+void tu__submit(struct runnable *r, enum submit_where where);
+
+/* Leaves the running goroutine: saves its context, runs after(arg) on another stack, and runs
+ * something else. Returns when somebody has submitted the goroutine again. */
+void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why);
+
+/* Number of the P the caller runs on, for spreading; 0 on foreign threads. */
+uint32_t tu__proc_index(void);
+
+/* Gives P to an idle or a new M. Called by the monitor and at start. 0 or -errno (P still free). */
+int tu__start_machine(struct p *p);
+/* Wakes one sleeping P as a spinner, if any sleeps. */
+void tu__wake_one(void);
+
+/* timers, implemented in time/timer.c */
+int64_t tu__timers_run(struct p *p, int64_t now_ns); /* fires what is due; the next deadline */
+
+/* The monitor thread, implemented in monitor.c. */
+int tu__monitor_start(void);
+
+/* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. */
+struct pollable {
+    void (*ready)(struct pollable *self, unsigned events);
+};

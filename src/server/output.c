@@ -1,0 +1,298 @@
+/* output.c - the problem: a reply of 7 bytes must cost a few stores, one of 500 MB must not be copied
+ * twice or grow a buffer by doubling, and a client that does not read must be bounded.
+ *
+ * So: a lent buffer, then a list of blocks, each filled once and handed over as it is. A value that
+ * does not fit in what is left gets a block of its own size rather than being cut in pieces. When the
+ * limit is hit, everything is dropped and writing goes on into the lent buffer in circles: handlers
+ * need not know, and the connection closes the client afterwards.
+ *
+ * An aggregate of unknown length leaves a hole for its header. When the length is known the bytes
+ * behind the hole, in that chunk only, move down to close what the header does not need; so at most
+ * one chunk is moved per aggregate.
+ */
+#include "server/output.h"
+
+#include "server/output_room.h"
+
+#include "base/check.h"
+
+#include <tuco/mem.h>
+
+void reply_open(struct reply *r, char *buffer, size_t size, int protocol)
+{
+    tu_assert(size >= 256);
+    *r = (struct reply){.next = buffer,
+                        .end = buffer + size,
+                        .base = buffer,
+                        .lent = buffer,
+                        .lent_size = size,
+                        .limit_bytes = SIZE_MAX,
+                        .protocol = (uint8_t)protocol};
+}
+
+static void free_blocks(struct output_block *block)
+{
+    while (block) {
+        struct output_block *next = block->next;
+        tu_free(block);
+        block = next;
+    }
+}
+
+static void use_lent(struct reply *r, size_t used)
+{
+    free_blocks(r->first);
+    r->first = r->last = NULL;
+    r->block_bytes = 0;
+    r->base = r->lent;
+    r->next = r->lent + used;
+    r->end = r->lent + r->lent_size;
+}
+
+void reply_close(struct reply *r)
+{
+    free_blocks(r->first);
+    r->first = r->last = NULL;
+}
+
+void reply_clear(struct reply *r)
+{
+    use_lent(r, 0);
+}
+
+void reply_reset_error(struct reply *r)
+{
+    r->had_error = false;
+}
+
+/* Notes how much of the chunk being written is used. */
+static void seal(struct reply *r)
+{
+    size_t used = (size_t)(r->next - r->base);
+    if (r->last)
+        r->last->used = used;
+    else
+        r->lent_used = used;
+}
+
+char *reply_room_slow(struct reply *r, size_t size)
+{
+    size_t room = size > OUTPUT_BLOCK_BYTES ? size : OUTPUT_BLOCK_BYTES;
+    size_t memory = sizeof(struct output_block) + room;
+    struct output_block *block = NULL;
+    if (!r->overflow && memory <= r->limit_bytes && r->block_bytes <= r->limit_bytes - memory)
+        block = tu_alloc(memory);
+    if (!block) {
+        r->overflow = true;
+        use_lent(r, 0);
+        return size <= r->lent_size ? r->next : NULL;
+    }
+    seal(r);
+    *block = (struct output_block){.size = room};
+    if (r->last)
+        r->last->next = block;
+    else
+        r->first = block;
+    r->last = block;
+    r->block_bytes += memory;
+    r->base = r->next = block->bytes;
+    r->end = block->bytes + room;
+    return r->next;
+}
+
+size_t reply_size(const struct reply *r)
+{
+    size_t current = (size_t)(r->next - r->base);
+    if (!r->last)
+        return current;
+    size_t size = r->lent_used + current;
+    for (const struct output_block *b = r->first; b != r->last; b = b->next)
+        size += b->used;
+    return size;
+}
+
+struct reply_mark reply_position(const struct reply *r)
+{
+    return (struct reply_mark){(size_t)(uintptr_t)r->last, (size_t)(r->next - r->base)};
+}
+
+void reply_rewind(struct reply *r, struct reply_mark mark)
+{
+    if (r->overflow)
+        return;
+    struct output_block *block = (struct output_block *)(uintptr_t)mark.block;
+    if (!block) {
+        use_lent(r, mark.offset);
+        return;
+    }
+    for (struct output_block *b = block->next; b; b = b->next)
+        r->block_bytes -= sizeof *b + b->size;
+    free_blocks(block->next);
+    block->next = NULL;
+    r->last = block;
+    r->base = block->bytes;
+    r->next = block->bytes + mark.offset;
+    r->end = block->bytes + block->size;
+}
+
+/* ---- aggregates of unknown length ---- */
+
+struct reply_mark reply_deferred_begin(struct reply *r)
+{
+    char *hole = reply_room(r, REPLY_HEADER_MAX);
+    struct reply_mark mark = reply_position(r);
+    if (hole)
+        r->next += REPLY_HEADER_MAX;
+    return mark;
+}
+
+void reply_deferred_close(struct reply *r, struct reply_mark mark, const char *header, size_t size)
+{
+    if (r->overflow)
+        return;
+    struct output_block *block = (struct output_block *)(uintptr_t)mark.block;
+    bool current = block == r->last;
+    char *bytes = block ? block->bytes : r->lent;
+    size_t used = current ? (size_t)(r->next - r->base) : block ? block->used : r->lent_used;
+    size_t behind = mark.offset + REPLY_HEADER_MAX;
+    tu_assert(behind <= used && size <= REPLY_HEADER_MAX);
+    memcpy(bytes + mark.offset, header, size);
+    memmove(bytes + mark.offset + size, bytes + behind, used - behind);
+    used -= REPLY_HEADER_MAX - size;
+    if (current)
+        r->next = r->base + used;
+    else if (block)
+        block->used = used;
+    else
+        r->lent_used = used;
+}
+
+/* ---- on the way out ---- */
+
+int reply_parts(struct reply *r, struct iovec *vec, int capacity)
+{
+    seal(r);
+    int count = 0;
+    size_t lent = r->last ? r->lent_used : (size_t)(r->next - r->base);
+    if (lent > 0 && capacity > 0)
+        vec[count++] = (struct iovec){r->lent, lent};
+    for (struct output_block *b = r->first; b && count < capacity; b = b->next) {
+        if (b->used > 0)
+            vec[count++] = (struct iovec){b->bytes, b->used};
+    }
+    return count;
+}
+
+static void link_block(struct output *o, struct output_block *block)
+{
+    block->next = NULL;
+    if (o->tail)
+        o->tail->next = block;
+    else
+        o->head = block;
+    o->tail = block;
+    o->bytes += sizeof *block + block->size;
+    o->blocks++;
+}
+
+/* Copies bytes that are not in a block. */
+static bool append_bytes(struct output *o, const char *bytes, size_t size)
+{
+    if (size == 0)
+        return true;
+    if (o->tail && o->tail->size - o->tail->used >= size) {
+        memcpy(o->tail->bytes + o->tail->used, bytes, size);
+        o->tail->used += size;
+        return true;
+    }
+    size_t room = size > OUTPUT_BLOCK_BYTES ? size : OUTPUT_BLOCK_BYTES;
+    struct output_block *block = tu_alloc(sizeof *block + room);
+    if (!block)
+        return false;
+    *block = (struct output_block){.size = room, .used = size};
+    memcpy(block->bytes, bytes, size);
+    link_block(o, block);
+    return true;
+}
+
+bool output_append(struct output *o, struct reply *r, size_t sent)
+{
+    seal(r);
+    size_t lent = r->last ? r->lent_used : (size_t)(r->next - r->base);
+    size_t skip = sent < lent ? sent : lent;
+    if (!append_bytes(o, r->lent + skip, lent - skip))
+        return false;
+    sent -= skip;
+    struct output_block *block = r->first;
+    r->first = r->last = NULL;
+    while (block) {
+        struct output_block *next = block->next;
+        if (block->used <= sent) {
+            sent -= block->used;
+            tu_free(block);
+        } else if (!o->head) {
+            link_block(o, block);
+            o->head_sent = sent;
+            sent = 0;
+        } else {
+            tu_assert(sent == 0);
+            link_block(o, block);
+        }
+        block = next;
+    }
+    reply_clear(r);
+    return true;
+}
+
+int output_parts(const struct output *o, struct iovec *vec, int capacity)
+{
+    int count = 0;
+    size_t skip = o->head_sent;
+    for (struct output_block *b = o->head; b && count < capacity; b = b->next) {
+        vec[count++] = (struct iovec){b->bytes + skip, b->used - skip};
+        skip = 0;
+    }
+    return count;
+}
+
+void output_sent(struct output *o, size_t sent)
+{
+    while (o->head) {
+        struct output_block *block = o->head;
+        size_t left = block->used - o->head_sent;
+        if (sent < left) {
+            o->head_sent += sent;
+            return;
+        }
+        sent -= left;
+        o->head_sent = 0;
+        o->head = block->next;
+        if (!o->head)
+            o->tail = NULL;
+        o->bytes -= sizeof *block + block->size;
+        o->blocks--;
+        tu_free(block);
+    }
+    tu_assert(sent == 0);
+}
+
+void output_release(struct output *o)
+{
+    free_blocks(o->head);
+    *o = (struct output){0};
+}
+
+void output_verify(const struct output *o)
+{
+    size_t bytes = 0;
+    uint32_t blocks = 0;
+    const struct output_block *last = NULL;
+    for (const struct output_block *b = o->head; b; b = b->next) {
+        tu_check(b->used <= b->size && b->used > 0, "output block: %zu of %zu", b->used, b->size);
+        bytes += sizeof *b + b->size;
+        blocks++;
+        last = b;
+    }
+    tu_check(last == o->tail && bytes == o->bytes && blocks == o->blocks, "output list is wrong");
+    tu_check(!o->head || o->head_sent < o->head->used, "output: head is sent already");
+}

@@ -1,0 +1,89 @@
+/* output.h - the bytes of replies on their way to the socket.
+ *
+ * struct reply (reply.h writes to it) collects what one batch of commands answers: first in the
+ * buffer that its opener lends, usually on the stack, then in blocks. Afterwards the bytes are sent;
+ * what the socket does not take is appended to the client's struct output, which lives as long as
+ * the client and is empty for nearly all clients nearly always.
+ *
+ *     struct reply r;
+ *     reply_open(&r, buffer, sizeof buffer, 2);
+ *     ... handlers write ...
+ *     parts = reply_parts(&r, vec, 16); write them; output_append(&client->output, &r, sent);
+ *     reply_close(&r);
+ *
+ * Invariants: output.bytes is the sum of size + sizeof(block) over its blocks, blocks their number;
+ * head_sent < head->used. Never parks. Owner: the goroutine that runs the client.
+ */
+#pragma once
+
+#include "server/reply.h"
+
+#include <sys/uio.h>
+
+enum {
+    OUTPUT_BLOCK_BYTES = 16 * 1024, /* room in a block, unless one value needs more */
+    REPLY_HEADER_MAX = 24,          /* a length line: type, 20 digits, CR, LF */
+};
+
+struct output_block {
+    struct output_block *next;
+    size_t size; /* room in bytes[] */
+    size_t used;
+    char bytes[];
+};
+
+/* What a client has not taken yet. Zero is empty. */
+struct output {
+    struct output_block *head, *tail;
+    size_t head_sent; /* bytes of head that are gone */
+    size_t bytes;     /* memory held */
+    uint32_t blocks;
+};
+
+typedef void (*reply_error_fn)(void *context, struct slice code);
+
+struct reply {
+    char *next, *end;  /* where the next byte goes, and the end of room there */
+    char *base;        /* first byte of the chunk being written: `lent`, or last->bytes */
+    char *lent;        /* the opener's buffer */
+    size_t lent_size;
+    size_t lent_used;  /* valid once blocks are in use */
+    struct output_block *first, *last; /* owned */
+    size_t block_bytes;                /* memory of those blocks */
+    size_t limit_bytes;                /* more than this in blocks overflows; SIZE_MAX: no limit */
+    uint8_t protocol;                  /* 2 or 3 */
+    bool had_error;
+    bool overflow; /* the limit was hit, or memory is used up: nothing is kept, close the client */
+    reply_error_fn count_error; /* told the code of each error; NULL: nobody */
+    void *count_context;
+};
+
+/* Lends `buffer` (at least 256 bytes) until reply_close. */
+void reply_open(struct reply *r, char *buffer, size_t size, int protocol);
+/* Frees the blocks that no output has taken over. */
+void reply_close(struct reply *r);
+/* Bytes written so far. */
+size_t reply_size(const struct reply *r);
+/* Where the next byte will go; no aggregate of unknown length may be open. */
+struct reply_mark reply_position(const struct reply *r);
+/* Forgets everything behind `mark`. */
+void reply_rewind(struct reply *r, struct reply_mark mark);
+/* Forgets everything: after it has been sent. */
+void reply_clear(struct reply *r);
+void reply_reset_error(struct reply *r);
+/* The chunks, in order, for one write: their number, at most `capacity`. */
+int reply_parts(struct reply *r, struct iovec *vec, int capacity);
+
+/* Takes over what r holds behind its first `sent` bytes, and clears r. False: out of memory, and
+ * bytes are lost: close the client. */
+bool output_append(struct output *o, struct reply *r, size_t sent) __attribute__((warn_unused_result));
+/* The first chunks waiting: their number, at most `capacity`. */
+int output_parts(const struct output *o, struct iovec *vec, int capacity);
+/* `sent` bytes more are gone. */
+void output_sent(struct output *o, size_t sent);
+void output_release(struct output *o);
+static inline bool output_pending(const struct output *o)
+{
+    return o->head != NULL;
+}
+void output_verify(const struct output *o);
