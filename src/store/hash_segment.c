@@ -33,27 +33,6 @@ static void put(const struct hash_table *t, struct hash_bucket *b, uint32_t pass
     bucket_set_entry(t, b, index, item.entry);
 }
 
-static inline uint32_t reach_limit(uint32_t size)
-{
-    return size <= HASH_REACH_MAX ? size - 1 : HASH_REACH_MAX;
-}
-
-bool segment_place(const struct hash_table *t, struct hash_segment s, struct hash_item item)
-{
-    uint32_t home = segment_home(s.size, item.h12), at = home;
-    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
-        struct hash_bucket *b = &s.buckets[at];
-        if (bucket_occupied(b) != 1023) {
-            put(t, b, passed, item);
-            if (passed > bucket_reach(&s.buckets[home]))
-                bucket_set_reach(&s.buckets[home], passed);
-            return true;
-        }
-        at = at + 1 == s.size ? 0 : at + 1;
-    }
-    return false;
-}
-
 /* True if bucket b holds a key that was passed `passed` buckets on. */
 static bool holds_passed(const struct hash_bucket *b, uint32_t passed)
 {
@@ -74,6 +53,75 @@ void segment_clear(struct hash_segment s, struct hash_bucket *b, uint32_t index)
     while (reach > 0 && !holds_passed(&s.buckets[(home + reach) % s.size], reach))
         reach--;
     bucket_set_reach(&s.buckets[home], reach);
+}
+
+static inline uint32_t reach_limit(uint32_t size)
+{
+    return size <= HASH_REACH_MAX ? size - 1 : HASH_REACH_MAX;
+}
+
+static inline struct hash_bucket *bucket_after(struct hash_segment s, uint32_t number, uint32_t by)
+{
+    number += by;
+    return &s.buckets[number < s.size ? number : number - s.size];
+}
+
+static inline void raise_reach(struct hash_bucket *home, uint32_t passed)
+{
+    if (passed > bucket_reach(home))
+        bucket_set_reach(home, passed);
+}
+
+/* Passes one key of the full bucket `number` further on, to make room in it. */
+static bool pass_one_on(const struct hash_table *t, struct hash_segment s, uint32_t number)
+{
+    struct hash_bucket *b = &s.buckets[number];
+    uint32_t limit = reach_limit(s.size);
+    for (uint32_t by = 1; by <= limit; by++) {
+        struct hash_bucket *to = bucket_after(s, number, by);
+        if (bucket_occupied(to) == 1023)
+            continue;
+        for (uint32_t index = 0; index < HASH_SLOTS; index++) {
+            uint32_t passed = bucket_passed(b, index);
+            if (passed + by > limit)
+                continue;
+            put(t, to, passed + by, (struct hash_item){bucket_entry(t, b, index), b->tag[index]});
+            raise_reach(bucket_after(s, number, s.size - passed), passed + by);
+            segment_clear(s, b, index);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last resort before growing: room in a bucket within reach by moving one of its keys. */
+static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
+                             struct hash_item item, uint32_t home)
+{
+    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
+        struct hash_bucket *b = bucket_after(s, home, passed);
+        if (pass_one_on(t, s, (uint32_t)(b - s.buckets))) {
+            put(t, b, passed, item);
+            raise_reach(&s.buckets[home], passed);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool segment_place(const struct hash_table *t, struct hash_segment s, struct hash_item item)
+{
+    uint32_t home = segment_home(s.size, item.h12), at = home;
+    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
+        struct hash_bucket *b = &s.buckets[at];
+        if (bucket_occupied(b) != 1023) {
+            put(t, b, passed, item);
+            raise_reach(&s.buckets[home], passed);
+            return true;
+        }
+        at = at + 1 == s.size ? 0 : at + 1;
+    }
+    return place_by_passing(t, s, item, home);
 }
 
 uint32_t segment_count(struct hash_segment s)
