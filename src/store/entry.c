@@ -89,6 +89,11 @@ struct entry *entry_new_string(struct slice key, struct slice value, int64_t at_
     int64_t integer;
     if (value.size <= NUMBER_INT64_MAX_SIZE && number_parse_int64(value, &integer))
         return entry_new_integer(key, integer, at_ms);
+    return entry_new_bytes(key, value, at_ms);
+}
+
+struct entry *entry_new_bytes(struct slice key, struct slice value, int64_t at_ms)
+{
     if (value.size > ENTRY_INLINE_MAX)
         return new_with_blob(key, value, at_ms);
     struct entry *e = entry_new(key, TYPE_STRING, ENCODING_BYTES, value.size, at_ms);
@@ -179,6 +184,29 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t at_ms)
     }
     copy->flags |= e->flags & (ENTRY_BLOCK | ENTRY_RAW);
     return copy;
+}
+
+struct entry *entry_renamed(const struct entry *e, struct slice key)
+{
+    struct entry *copy = entry_new(key, e->type, e->encoding, e->value_size, entry_expiry(e));
+    if (!copy)
+        return NULL;
+    copy->clock = e->clock;
+    copy->flags = e->flags;
+    memcpy(entry_value(copy), entry_value(e), e->value_size);
+    return copy;
+}
+
+size_t entry_value_count(const struct entry *e)
+{
+    char digits[NUMBER_INT64_MAX_SIZE];
+    if (e->type != TYPE_STRING) {
+        const struct type_ops *ops = type_ops_of(e->type);
+        return ops ? ops->size(entry_block(e)) : 0;
+    }
+    if (e->encoding == ENCODING_INT)
+        return number_format_int64(digits, entry_integer(e));
+    return entry_string(e).size;
 }
 
 size_t entry_memory(const struct entry *e)

@@ -145,6 +145,8 @@ struct entry *entry_new(struct slice key, enum store_type type, enum entry_encod
                         size_t value_size, int64_t at_ms);
 /* A string entry with this value: integer, inline or block, as it fits. NULL: out of memory. */
 struct entry *entry_new_string(struct slice key, struct slice value, int64_t at_ms);
+/* The same, but never an integer. */
+struct entry *entry_new_bytes(struct slice key, struct slice value, int64_t at_ms);
 struct entry *entry_new_integer(struct slice key, int64_t value, int64_t at_ms);
 
 /* Sets or, with EXPIRY_NONE, drops the deadline: the entry, at a new address if its size changed, or
@@ -159,6 +161,12 @@ void entry_free(struct entry *e);
 /* A copy under another name with another deadline. NULL: out of memory. */
 struct entry *entry_copy(const struct entry *e, struct slice key, int64_t at_ms);
 
+/* A new entry under another name that takes over value, deadline and block; `e` must then be dropped
+ * with tu_free, not entry_free. NULL: out of memory. */
+struct entry *entry_renamed(const struct entry *e, struct slice key);
+
+/* Bytes of a string's text, elements of the other types. */
+size_t entry_value_count(const struct entry *e);
 /* Bytes of memory behind it, rounded to the heap's classes. */
 size_t entry_memory(const struct entry *e);
 /* How much work freeing is; beyond ENTRY_LAZY_EFFORT the background should do it. */
