@@ -8,13 +8,34 @@
 
 TU_BEGIN_DECLS
 
+/* Whoever unlocks first and locks next gets it (barging), unless a waiter has waited for more than a
+ * millisecond: then it is handed on in turn until the queue is served. */
 struct tu_mutex {
-    uint32_t state; /* locked, woken, starving bits and the number of waiters; sync/mutex.c */
+    uint32_t state; /* 1 locked, 2 woken, 4 starving, and 8 for each waiter: sync/mutex.c */
     uint32_t semaphore;
 };
-TU_API void tu_mutex_lock(struct tu_mutex *m); /* may park */
-TU_API TU_MUST_CHECK bool tu_mutex_try_lock(struct tu_mutex *m);
-TU_API void tu_mutex_unlock(struct tu_mutex *m); /* of an unlocked mutex: aborts. Never parks. */
+TU_API void tu__mutex_lock_slow(struct tu_mutex *m);
+TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, uint32_t state);
+
+/* May park. Acquire: sees what was done before the last unlock. */
+inline void tu_mutex_lock(struct tu_mutex *m)
+{
+    uint32_t free_state = 0;
+    if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_state, 1, false,
+                                                      __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
+                         0))
+        tu__mutex_lock_slow(m);
+}
+
+/* Of an unlocked mutex: aborts. Need not be called by who locked. Never parks. */
+inline void tu_mutex_unlock(struct tu_mutex *m)
+{
+    uint32_t state = __atomic_sub_fetch(&m->state, 1, __ATOMIC_RELEASE);
+    if (__builtin_expect(state != 0, 0))
+        tu__mutex_unlock_slow(m, state);
+}
+
+TU_API TU_MUST_CHECK bool tu_mutex_try_lock(struct tu_mutex *m); /* never parks */
 
 struct tu_rwmutex {
     struct tu_mutex writer; /* held by the writer, and while one waits for readers to leave */
@@ -22,7 +43,8 @@ struct tu_rwmutex {
     int32_t reader_wait;    /* readers the writer still waits for */
     uint32_t writer_semaphore, reader_semaphore;
 };
-/* A waiting writer keeps new readers out, so a goroutine must not read-lock twice. */
+/* A waiting writer keeps new readers out, so a goroutine must not read-lock twice. Locking may park,
+ * unlocking never does; unlocking what is not locked aborts. */
 TU_API void tu_rwmutex_rlock(struct tu_rwmutex *m);
 TU_API void tu_rwmutex_runlock(struct tu_rwmutex *m);
 TU_API void tu_rwmutex_lock(struct tu_rwmutex *m);
@@ -34,7 +56,8 @@ struct tu_wait_group {
     uint64_t state; /* counter in the high half, waiters in the low one */
     uint32_t semaphore;
 };
-TU_API void tu_wait_group_add(struct tu_wait_group *g, int delta); /* below zero: aborts */
+/* The first add comes before the goroutines it counts are started. Below zero: aborts. Never parks. */
+TU_API void tu_wait_group_add(struct tu_wait_group *g, int delta);
 TU_API void tu_wait_group_done(struct tu_wait_group *g);
 TU_API int tu_wait_group_wait(struct tu_wait_group *g); /* 0, or the context's error. May park. */
 
@@ -46,12 +69,13 @@ struct tu_once {
 TU_API void tu_once(struct tu_once *once, void (*fn)(void *arg), void *arg);
 
 struct tu_condition {
-    uint32_t wait_ticket, notify_ticket;
     uint32_t lock;
     void *head, *tail; /* waiters, first come first served */
 };
-/* Unlocks, waits for a signal, locks again: 0, or the context's error (locked again as well). */
+/* Unlocks m, waits for a signal, locks m again: 0, or the context's error (m is locked again as
+ * well; no signal was used up). Waiters are woken in the order they came. May park. */
 TU_API int tu_condition_wait(struct tu_condition *c, struct tu_mutex *m);
+/* Wake one, or all, of those who wait now. With or without the mutex held. Never park. */
 TU_API void tu_condition_signal(struct tu_condition *c);
 TU_API void tu_condition_broadcast(struct tu_condition *c);
 
@@ -61,10 +85,13 @@ static inline void tu__mutex_release(struct tu_mutex **m)
 {
     tu_mutex_unlock(*m);
 }
-/* Holds the mutex until the end of the block. */
+/* tu_lock_guard(m): holds the mutex until the end of the block it stands in, on any way out. */
+#define tu__guard_name_(line) tu__guard_##line
+#define tu__guard_name(line)  tu__guard_name_(line)
 #define tu_lock_guard(m)                                                                           \
-    struct tu_mutex *tu__guard_##__LINE__ __attribute__((cleanup(tu__mutex_release), unused)) =    \
-        ({                                                                                         \
-            tu_mutex_lock(m);                                                                      \
-            (m);                                                                                   \
+    struct tu_mutex *tu__guard_name(__LINE__)                                                      \
+        __attribute__((cleanup(tu__mutex_release), unused)) = ({                                   \
+            struct tu_mutex *tu__guarded = (m);                                                    \
+            tu_mutex_lock(tu__guarded);                                                            \
+            tu__guarded;                                                                           \
         })

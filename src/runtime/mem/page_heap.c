@@ -10,7 +10,7 @@
  *
  * Clean and dirty runs are never merged: `clean` must stay an exact statement (zeroed allocations
  * rely on it), and the address space that is lost to this costs nothing. Dirty pages that are free
- * may be as many as 1/16 of those in use, and 4 MiB: beyond, whole runs are given back, the largest
+ * may be as many as 1/16 of those in use, and 16 MiB: beyond, whole runs are given back, the largest
  * first, until half of it is left. The lock is released around the system call; the run is in no
  * bin meanwhile and its border entries say SPAN_RETURNING, so no neighbour merges with it.
  */
@@ -27,7 +27,7 @@
 #define LARGEST_HEAP ((size_t)1 << 40)
 #define SMALLEST_HEAP ((size_t)1 << 30)
 #define RETURN_PAGES 4u /* shorter runs are not worth a system call */
-#define KEEP_PAGES   ((size_t)512)
+#define KEEP_PAGES   ((size_t)2048)
 #define CHUNK_BYTES  ((size_t)64 << 10)
 
 struct tu__pages tu__pages;

@@ -43,7 +43,7 @@ static int parse_unix(const char *path, struct address_list *out)
     if (strlen(path) >= sizeof un->sun_path)
         return -ENAMETOOLONG;
     un->sun_family = AF_UNIX;
-    strcpy(un->sun_path, path);
+    memcpy(un->sun_path, path, strlen(path) + 1);
     out->size[0] = sizeof *un;
     out->count = 1;
     return 0;

@@ -68,7 +68,8 @@ static void free_g_put(struct p *p, struct g *g)
 
 static struct g *free_g_get(struct p *p)
 {
-    if (p && !p->free_g && tu__sched.free_count > 0) {
+    if (p && !p->free_g &&
+        atomic_load_explicit(&tu__sched.free_count, memory_order_relaxed) > 0) {
         tu__lock(&tu__sched.lock);
         while (tu__sched.free_g && p->free_count < FREE_G_MAX / 2) {
             struct runnable *r = tu__sched.free_g;
@@ -593,7 +594,6 @@ static void machine_idle(struct m *m)
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
     m->p = m->next_p;
-    atomic_store_explicit(&m->p->m, m, memory_order_release);
 }
 
 static void machine_main_loop(struct m *m)
@@ -624,10 +624,8 @@ static void *machine_start(void *arg)
     fiber_init_thread(&m->fiber, low, size);
     fault_thread_init();
     tu__m_tls = m;
-    atomic_store(&m->in_runtime, 1);
     m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
     m->p = m->next_p;
-    atomic_store_explicit(&m->p->m, m, memory_order_release);
     machine_main_loop(m);
 }
 
@@ -639,7 +637,10 @@ int tu__start_machine(struct p *p)
         tu__sched.idle_ms = m->idle_next;
     tu__unlock(&tu__sched.lock);
     if (m) {
+        /* From here on the P is this M's, although its thread may take a while to notice: it counts
+         * as inside the runtime, so the monitor leaves it alone. */
         m->next_p = p;
+        atomic_store_explicit(&p->m, m, memory_order_release);
         atomic_store_explicit(&m->wake, 1, memory_order_release);
         futex_wake(&m->wake, 1);
         return 0;
@@ -649,9 +650,13 @@ int tu__start_machine(struct p *p)
         return -ENOMEM;
     memset(m, 0, sizeof *m);
     m->next_p = p;
+    atomic_store(&m->in_runtime, 1);
+    atomic_store_explicit(&p->m, m, memory_order_release);
     int rc = thread_start(machine_start, m, 256 << 10, "tuco");
-    if (rc < 0)
+    if (rc < 0) {
+        atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
         free(m);
+    }
     return rc;
 }
 

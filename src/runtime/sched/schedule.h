@@ -90,7 +90,7 @@ struct sched {
     _Atomic uint32_t global_count;
     struct m *idle_ms;
     struct runnable *free_g;
-    uint32_t free_count, machine_count;
+    _Atomic uint32_t free_count; /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
     _Atomic uint32_t monitor_asleep; /* futex of the monitor while every P is asleep */
 };

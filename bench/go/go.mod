@@ -1,0 +1,3 @@
+module tuco/bench
+
+go 1.22

@@ -1,0 +1,113 @@
+/* command_keys.c - where the keys of a call are, by the row's key specifications.
+ *
+ * This runs for every command before it takes its locks, so the most frequent shapes (one key at a
+ * fixed word, keys to the end) go through one short loop. Numbers that the client sends (numkeys) are
+ * bounded by the words there are before anything is computed from them.
+ */
+#include "server/command.h"
+
+#include <string.h>
+
+/* The word where a specification's keys begin; 0: it has none in this call. */
+static size_t begin_position(const struct key_spec *spec, const struct slice *argv, size_t argc)
+{
+    if (spec->begin == KEY_BEGIN_INDEX)
+        return (size_t)spec->begin_index < argc ? (size_t)spec->begin_index : 0;
+    if (spec->begin != KEY_BEGIN_KEYWORD)
+        return 0;
+    struct slice keyword = slice_of(spec->begin_keyword);
+    if (spec->begin_index >= 0) {
+        /* the keyword must have a word after it */
+        for (size_t i = (size_t)spec->begin_index; i + 1 < argc; i++)
+            if (slice_equal_nocase(argv[i], keyword))
+                return i + 1;
+        return 0;
+    }
+    size_t back = (size_t)-spec->begin_index;
+    for (size_t i = argc > back ? argc - back : 0; i > 0; i--)
+        if (slice_equal_nocase(argv[i], keyword))
+            return i + 1 < argc ? i + 1 : 0;
+    return 0;
+}
+
+/* A count of keys: digits only; more than there are words is no count. */
+static bool parse_count(struct slice text, size_t limit, size_t *out)
+{
+    size_t value = 0;
+    if (text.size == 0)
+        return false;
+    for (size_t i = 0; i < text.size; i++) {
+        if (text.data[i] < '0' || text.data[i] > '9')
+            return false;
+        value = value * 10 + (size_t)(text.data[i] - '0');
+        if (value > limit)
+            return false;
+    }
+    *out = value;
+    return true;
+}
+
+/* First and last key word and step of one specification. 1: found, 0: none, -1: does not fit. */
+static int find_range(const struct key_spec *spec, const struct slice *argv, size_t argc,
+                      size_t *first, size_t *last, size_t *step)
+{
+    size_t begin = begin_position(spec, argv, argc);
+    if (begin == 0)
+        return 0;
+    if (spec->find == KEY_FIND_RANGE) {
+        *first = begin;
+        *step = (size_t)spec->step;
+        /* a negative last counts from the end; with a limit, from the end of the first 1/limit of the
+         * words that are left */
+        long end = spec->last >= 0 ? (long)begin + spec->last
+                   : spec->limit > 1
+                       ? (long)(begin + (argc - begin) / (size_t)spec->limit) + spec->last
+                       : (long)argc + spec->last;
+        if (end < 0)
+            return -1;
+        *last = (size_t)end;
+    } else if (spec->find == KEY_FIND_KEYNUM) {
+        size_t at = begin + (size_t)spec->keynum_index, count;
+        if (at >= argc || !parse_count(argv[at], argc, &count))
+            return -1;
+        *first = begin + (size_t)spec->first_key;
+        *step = (size_t)spec->keynum_step;
+        if (count == 0)
+            return 0;
+        *last = *first + (count - 1) * *step;
+    } else {
+        return 0;
+    }
+    return *first < argc && *last < argc && *last >= *first ? 1 : -1;
+}
+
+int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
+                            uint32_t *positions, uint32_t *flags, size_t capacity)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < command->key_spec_count; i++) {
+        const struct key_spec *spec = &command->keys[i];
+        size_t first, last, step;
+        if (spec->flags & KEY_NOT_KEY)
+            continue;
+        int found = find_range(spec, argv, argc, &first, &last, &step);
+        if (found < 0)
+            return -1;
+        if (found == 0)
+            continue;
+        for (size_t at = first; at <= last; at += step, count++) {
+            if (count >= capacity)
+                continue;
+            positions[count] = (uint32_t)at;
+            if (flags != NULL)
+                flags[count] = spec->flags;
+        }
+    }
+    return (int)count;
+}
+
+int command_keys(const struct command *command, const struct slice *argv, size_t argc,
+                 uint32_t *positions, size_t capacity)
+{
+    return command_keys_with_flags(command, argv, argc, positions, NULL, capacity);
+}

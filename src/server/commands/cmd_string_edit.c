@@ -1,0 +1,301 @@
+/* cmd_string_edit.c - parts of strings, strings as numbers, and the longest common subsequence of two.
+ */
+#include "server/commands/handler.h"
+
+#include "base/number.h"
+#include "server/config.h"
+#include "server/reply.h"
+#include "server/reply_errors.h"
+#include "store/types/string.h"
+
+/* ---- parts ---- */
+
+static void reply_size(const struct call *call, enum store_result result, size_t size)
+{
+    if (result == STORE_OK)
+        reply_integer(call->reply, (int64_t)size);
+    else
+        handler_error(call, result);
+}
+
+static size_t largest_string(const struct call *call)
+{
+    return (size_t)handler_config(call)->proto_max_bulk_len;
+}
+
+static void run_append(struct call *call)
+{
+    size_t size = 0;
+    enum store_result result = string_append(call->tx, handler_first_key(call), call->argv[2],
+                                             largest_string(call), &size);
+    reply_size(call, result, size);
+}
+
+static void run_setrange(struct call *call)
+{
+    int64_t offset;
+    size_t size = 0;
+    if (!handler_integer(call, call->argv[2], &offset))
+        return;
+    if (offset < 0) {
+        reply_error(call->reply, ERR_OFFSET_RANGE);
+        return;
+    }
+    enum store_result result = string_set_range(call->tx, handler_first_key(call), (size_t)offset,
+                                                call->argv[3], largest_string(call), &size);
+    reply_size(call, result, size);
+}
+
+/* ---- numbers ---- */
+
+static void increment(struct call *call, int64_t delta)
+{
+    int64_t value;
+    enum store_result result = string_increment(call->tx, handler_first_key(call), delta, &value);
+    if (result == STORE_OK)
+        reply_integer(call->reply, value);
+    else
+        handler_error(call, result);
+}
+
+static void run_incr(struct call *call)
+{
+    increment(call, 1);
+}
+
+static void run_decr(struct call *call)
+{
+    increment(call, -1);
+}
+
+static void run_incrby(struct call *call)
+{
+    int64_t delta;
+    if (handler_integer(call, call->argv[2], &delta))
+        increment(call, delta);
+}
+
+static void run_decrby(struct call *call)
+{
+    int64_t delta;
+    if (!handler_integer(call, call->argv[2], &delta))
+        return;
+    if (delta == INT64_MIN) /* has no opposite */
+        reply_error(call->reply, ERR_DECR_OVERFLOW);
+    else
+        increment(call, -delta);
+}
+
+static void run_incrbyfloat(struct call *call)
+{
+    long double delta;
+    struct string_value value;
+    struct store_key key = handler_first_key(call);
+    if (!number_parse_long_double(call->argv[2], &delta)) {
+        /* here, unlike in INCRBY, the type of the key counts before the number */
+        enum store_type type = keyspace_type(call->tx, key);
+        reply_error(call->reply,
+                    type == TYPE_NONE || type == TYPE_STRING ? ERR_NOT_FLOAT : ERR_WRONG_TYPE);
+        return;
+    }
+    enum store_result result = string_increment_float(call->tx, key, delta, &value);
+    if (result == STORE_OK)
+        reply_bulk(call->reply, value.bytes);
+    else
+        handler_error(call, result);
+}
+
+/* ---- LCS ---- */
+
+enum { LCS_LEN = 1, LCS_IDX, LCS_MINMATCHLEN, LCS_WITHMATCHLEN };
+
+static const char *check_integer(struct slice word)
+{
+    int64_t value;
+    return number_parse_int64(word, &value) ? NULL : ERR_NOT_INTEGER;
+}
+
+/* The string at the nth key; a missing one is empty. */
+static bool lcs_operand(struct call *call, size_t nth, struct string_value *value)
+{
+    enum store_result result = string_get(call->tx, handler_key(call, nth, nth + 1), value);
+    if (result == STORE_MISSING)
+        value->bytes = (struct slice){"", 0};
+    else if (result == STORE_WRONG_TYPE)
+        reply_error(call->reply, ERR_LCS_TYPE);
+    return result != STORE_WRONG_TYPE;
+}
+
+static void reply_matches(struct call *call, const struct string_lcs *lcs)
+{
+    int64_t least = 0;
+    bool with_size = args_has(call->args, LCS_WITHMATCHLEN);
+    if (args_has(call->args, LCS_MINMATCHLEN) &&
+        !handler_integer(call, call->argv[args_at(call->args, LCS_MINMATCHLEN)], &least))
+        return;
+    size_t shown = 0;
+    for (size_t i = 0; i < lcs->match_count; i++)
+        shown += (int64_t)(lcs->matches[i].a_end - lcs->matches[i].a_start) + 1 >= least;
+    reply_map(call->reply, 2);
+    reply_bulk_string(call->reply, "matches");
+    reply_array(call->reply, shown);
+    for (size_t i = 0; i < lcs->match_count; i++) {
+        const struct string_lcs_match *m = &lcs->matches[i];
+        int64_t size = (int64_t)(m->a_end - m->a_start) + 1;
+        if (size < least)
+            continue;
+        reply_array(call->reply, with_size ? 3 : 2);
+        reply_array(call->reply, 2);
+        reply_integer(call->reply, m->a_start);
+        reply_integer(call->reply, m->a_end);
+        reply_array(call->reply, 2);
+        reply_integer(call->reply, m->b_start);
+        reply_integer(call->reply, m->b_end);
+        if (with_size)
+            reply_integer(call->reply, size);
+    }
+    reply_bulk_string(call->reply, "len");
+    reply_integer(call->reply, (int64_t)lcs->size);
+}
+
+/* The types of the keys count before the options, so the options are parsed here. */
+static void run_lcs(struct call *call)
+{
+    struct string_value a, b;
+    struct string_lcs lcs;
+    const char *error = NULL;
+    if (!lcs_operand(call, 0, &a) || !lcs_operand(call, 1, &b))
+        return;
+    if (!args_match(call->command, call->argv, call->argc, call->args, &error)) {
+        reply_error(call->reply, error);
+        return;
+    }
+    if (args_has(call->args, LCS_LEN) && args_has(call->args, LCS_IDX)) {
+        reply_error(call->reply, ERR_LCS_LEN_IDX);
+        return;
+    }
+    if (string_lcs(a.bytes, b.bytes, &lcs) != STORE_OK) {
+        reply_error(call->reply, ERR_LCS_MEMORY);
+        return;
+    }
+    if (args_has(call->args, LCS_IDX))
+        reply_matches(call, &lcs);
+    else if (args_has(call->args, LCS_LEN))
+        reply_integer(call->reply, (int64_t)lcs.size);
+    else
+        reply_bulk(call->reply, (struct slice){lcs.text, lcs.size});
+    string_lcs_free(&lcs);
+}
+
+/* ---- rows ---- */
+
+static const struct command rows[] = {
+    {.name = "APPEND",
+     .run = run_append,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "2.0.0",
+     .complexity = "O(1)",
+     .summary = "Adds bytes to the end of a string; a missing key counts as empty.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_INSERT)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("value"))},
+    {.name = "DECR",
+     .run = run_decr,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Subtracts one from a number; a missing key counts as 0.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0))},
+    {.name = "DECRBY",
+     .run = run_decrby,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Subtracts an integer from a number; a missing key counts as 0.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("decrement"))},
+    {.name = "INCR",
+     .run = run_incr,
+     .arity = 2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Adds one to a number; a missing key counts as 0.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0))},
+    {.name = "INCRBY",
+     .run = run_incrby,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Adds an integer to a number; a missing key counts as 0.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("increment"))},
+    {.name = "INCRBYFLOAT",
+     .run = run_incrbyfloat,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "2.6.0",
+     .complexity = "O(1)",
+     .summary = "Adds a decimal fraction to a number; a missing key counts as 0.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_DOUBLE("increment"))},
+    {.name = "LCS",
+     .run = run_lcs,
+     .parse = handler_parses_itself,
+     .arity = -3,
+     .flags = CMD_READONLY,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "7.0.0",
+     .complexity = "O(N*M)",
+     .summary = "Finds the longest common subsequence of two strings.",
+     ROW_KEYS({.flags = KEY_RO | KEY_ACCESS,
+               .begin = KEY_BEGIN_INDEX,
+               .begin_index = 1,
+               .find = KEY_FIND_RANGE,
+               .last = 1,
+               .step = 1}),
+     ROW_ARGS(ARG_KEY("key1", 0), ARG_KEY("key2", 0),
+              ARG_TOKEN("len", "LEN", ARG_OPTIONAL, .id = LCS_LEN),
+              ARG_TOKEN("idx", "IDX", ARG_OPTIONAL, .id = LCS_IDX),
+              ARG_INTEGER("min-match-len", ARG_OPTIONAL, .token = "MINMATCHLEN",
+                          .id = LCS_MINMATCHLEN, .check = check_integer),
+              ARG_TOKEN("withmatchlen", "WITHMATCHLEN", ARG_OPTIONAL, .id = LCS_WITHMATCHLEN))},
+    {.name = "SETRANGE",
+     .run = run_setrange,
+     .arity = 4,
+     .flags = CMD_WRITE | CMD_DENYOOM,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "2.2.0",
+     .complexity = "O(1)",
+     .summary = "Overwrites part of a string from an offset on.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("offset"), ARG_STRING("value"))},
+};
+const struct command_family string_edit_family = COMMAND_FAMILY(rows);

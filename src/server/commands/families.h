@@ -1,0 +1,21 @@
+/* families.h - the families of commands: one line for each file of this folder that has rows.
+ *
+ * The file defines `const struct command_family <name>_family` (command.h); command_table.c reads
+ * this list. Adding a family is its file and its line here.
+ */
+#pragma once
+
+#include "server/command.h"
+
+#define COMMAND_FAMILIES(X)                                                                        \
+    X(command)                                                                                     \
+    X(connection)                                                                                  \
+    X(expire)                                                                                      \
+    X(generic)                                                                                     \
+    X(string)                                                                                      \
+    X(string_edit)                                                                                 \
+    X(transaction)
+
+#define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
+COMMAND_FAMILIES(COMMAND_FAMILY_DECLARE)
+#undef COMMAND_FAMILY_DECLARE

@@ -1,0 +1,106 @@
+/* handler.c - the small things every handler needs. */
+#include "server/commands/handler.h"
+
+#include "base/check.h"
+#include "base/number.h"
+#include "server/client.h"
+#include "server/config.h"
+#include "server/reply.h"
+#include "server/reply_errors.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+const struct config *handler_config(const struct call *call)
+{
+    return call->client->pin.config;
+}
+
+bool handler_integer(const struct call *call, struct slice word, int64_t *out)
+{
+    if (number_parse_int64(word, out))
+        return true;
+    reply_error(call->reply, ERR_NOT_INTEGER);
+    return false;
+}
+
+bool handler_database(const struct call *call, struct slice word, uint32_t *out)
+{
+    int64_t number;
+    if (!handler_integer(call, word, &number))
+        return false;
+    if (number < INT_MIN || number > INT_MAX) {
+        reply_error(call->reply, ERR_NOT_INT);
+        return false;
+    }
+    if (number < 0 || number >= (int64_t)keyspace_databases(call->tx->keyspace)) {
+        reply_error(call->reply, ERR_DB_RANGE);
+        return false;
+    }
+    *out = (uint32_t)number;
+    return true;
+}
+
+void handler_error(const struct call *call, enum store_result result)
+{
+    const char *text = NULL;
+    switch (result) {
+    case STORE_MISSING: text = ERR_NO_KEY; break;
+    case STORE_WRONG_TYPE: text = ERR_WRONG_TYPE; break;
+    case STORE_NOT_INTEGER: text = ERR_NOT_INTEGER; break;
+    case STORE_NOT_FLOAT: text = ERR_NOT_FLOAT; break;
+    case STORE_OVERFLOW: text = ERR_OVERFLOW; break;
+    case STORE_NAN: text = ERR_NAN; break;
+    case STORE_TOO_BIG: text = ERR_STRING_TOO_BIG; break;
+    case STORE_OUT_OF_RANGE: text = ERR_OUT_OF_RANGE; break;
+    case STORE_SAME: text = ERR_SAME_OBJECT; break;
+    case STORE_NO_MEMORY: text = ERR_NO_MEMORY; break;
+    case STORE_OK:
+    case STORE_NOT_MET:
+    case STORE_EXISTS: break;
+    }
+    tu_check(text != NULL, "%s: result %d is no error", call->command->full_name, (int)result);
+    reply_error(call->reply, text);
+}
+
+static bool bad_deadline(const struct call *call)
+{
+    reply_errorf(call->reply, ERR_EXPIRE_TIME, call->command->full_name);
+    return false;
+}
+
+bool handler_deadline(const struct call *call, struct slice word, unsigned form, int64_t *at_ms)
+{
+    int64_t when;
+    if (!handler_integer(call, word, &when))
+        return false;
+    if (when <= 0 && !(form & TIME_ANY_SIGN))
+        return bad_deadline(call);
+    if (!(form & TIME_MILLISECONDS) && __builtin_mul_overflow(when, INT64_C(1000), &when))
+        return bad_deadline(call);
+    if (!(form & TIME_ABSOLUTE) && __builtin_add_overflow(when, call->tx->now_ms, &when))
+        return bad_deadline(call);
+    *at_ms = when;
+    return true;
+}
+
+bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
+                           struct args *out, const char **error)
+{
+    out->present = 0;
+    return true;
+}
+
+void handler_help(const struct call *call, const char *const *lines, size_t count)
+{
+    const struct command *container = call->command->parent;
+    char heading[128];
+    snprintf(heading, sizeof(heading),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container->name);
+    reply_array(call->reply, count + 3);
+    reply_simple(call->reply, heading);
+    for (size_t i = 0; i < count; i++)
+        reply_simple(call->reply, lines[i]);
+    reply_simple(call->reply, "HELP");
+    reply_simple(call->reply, "    This text.");
+}

@@ -1,0 +1,393 @@
+/* dispatch.c - the order of the checks is Redis's, because clients see which error comes first: a
+ * missing password hides everything else, then come unknown command, arity, permission, transaction,
+ * memory; then a MULTI queues; and only when the command runs are its arguments parsed.
+ *
+ * Time is read once per command: the end of one is the start of the next. The wall clock is read once
+ * per batch and carried along by the monotonic one, so that a command's idea of "now" moves on even
+ * inside a long batch.
+ *
+ * A batch's keys are hashed and their buckets, then their entries, requested from memory before the
+ * first command runs: by then the cache misses of a pipeline overlap instead of following each other.
+ */
+#include "server/dispatch.h"
+
+#include "platform/clock.h"
+#include "server/arguments.h"
+#include "server/client.h"
+#include "server/commands/cmd_transaction.h"
+#include "server/log.h"
+#include "server/multi.h"
+#include "server/output.h"
+#include "server/reply_errors.h"
+#include "server/server.h"
+#include "store/keyspace.h"
+
+#include "base/check.h"
+
+#include <stdio.h>
+#include <tuco/go.h>
+#include <tuco/mem.h>
+
+enum { PREVIEW_BYTES = 128, MANY_KEYS = 32 };
+
+static void count_error(void *context, struct slice code)
+{
+    stats_error(context, code);
+}
+
+void dispatch_begin(struct dispatch *d, struct client *client, const struct config *config,
+                    struct reply *reply)
+{
+    d->server = client->server;
+    d->client = client;
+    d->config = config;
+    d->reply = reply;
+    d->executed = 0;
+    d->hash_used = 0;
+    d->clock_ns = tu_now();
+    d->wall_offset_ns = clock_wall_us() * 1000 - d->clock_ns;
+    transaction_init(&d->tx, d->server->keyspace, client_db(client),
+                     (d->clock_ns + d->wall_offset_ns) / 1000000);
+    reply->count_error = count_error;
+    reply->count_context = d->server->stats;
+}
+
+bool dispatch_going_on(const struct dispatch *d)
+{
+    return !(client_flags(d->client) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) &&
+           !d->reply->overflow;
+}
+
+void dispatch_end(struct dispatch *d)
+{
+    if (d->executed == 0)
+        return;
+    stats_add(d->server->stats, STAT_COMMANDS, d->executed);
+    client_store(d->client->commands, client_load(d->client->commands) + d->executed);
+}
+
+/* ---- looking ahead ---- */
+
+/* Hashes the item's keys, if they fit in what is left of d->hashes. */
+static void hash_keys(struct dispatch *d, struct dispatch_item *item)
+{
+    const struct command *row = item->row;
+    struct keyspace *ks = d->server->keyspace;
+    size_t room = DISPATCH_HASHES - d->hash_used;
+    item->hash_first = (uint32_t)d->hash_used;
+    item->hash_count = 0;
+    item->hashed = true;
+    if (!command_has_keys(row))
+        return;
+    if (row->key_spec_count == 1 && row->first_key > 0 && row->first_key == row->last_key &&
+        (size_t)row->first_key < item->argc && room > 0) {
+        d->hashes[d->hash_used++] = keyspace_hash(ks, item->argv[row->first_key]);
+        item->hash_count = 1;
+        return;
+    }
+    uint32_t positions[MANY_KEYS];
+    int count = command_keys(row, item->argv, item->argc, positions, MANY_KEYS);
+    if (count > MANY_KEYS || (count > 0 && (size_t)count > room)) {
+        item->hashed = false;
+        return;
+    }
+    for (int i = 0; i < count; i++)
+        d->hashes[d->hash_used++] = keyspace_hash(ks, item->argv[positions[i]]);
+    item->hash_count = count > 0 ? (uint32_t)count : 0;
+}
+
+void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t count)
+{
+    d->hash_used = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct dispatch_item *item = &items[i];
+        item->row = command_lookup(item->argv, item->argc, &item->parent);
+        item->hashed = false;
+        item->hash_count = 0;
+        if (item->row && command_arity_ok(item->row, item->argc))
+            hash_keys(d, item);
+    }
+    if (count < 2 || d->hash_used < 2)
+        return;
+    uint32_t db = client_db(d->client);
+    for (size_t i = 0; i < d->hash_used; i++)
+        keyspace_prefetch_bucket(d->server->keyspace, db, d->hashes[i]);
+    for (size_t i = 0; i < d->hash_used; i++)
+        keyspace_prefetch_entry(d->server->keyspace, db, d->hashes[i]);
+    stats_add(d->server->stats, STAT_BATCHES, 1);
+    stats_add(d->server->stats, STAT_BATCH_COMMANDS, count);
+}
+
+/* ---- refusing ---- */
+
+/* The bytes up to a NUL, which ends texts in Redis's error messages, and at most `max`. */
+static int shown(struct slice s, size_t max)
+{
+    size_t size = s.size < max ? s.size : max;
+    const char *nul = size > 0 ? memchr(s.data, '\0', size) : NULL;
+    return (int)(nul ? (size_t)(nul - s.data) : size);
+}
+
+static const char *unknown_command(const struct dispatch_item *item, char *text, size_t size)
+{
+    struct slice name = item->argv[0];
+    if (item->parent && item->argc > 1) {
+        struct slice sub = item->argv[1];
+        snprintf(text, size, "ERR unknown subcommand '%.*s'. Try %s HELP.",
+                 shown(sub, PREVIEW_BYTES), sub.data, item->parent->name);
+        return text;
+    }
+    char preview[2 * PREVIEW_BYTES + 8];
+    size_t used = 0;
+    preview[0] = '\0';
+    for (size_t i = 1; i < item->argc && used < PREVIEW_BYTES; i++) {
+        struct slice word = item->argv[i];
+        int written = snprintf(preview + used, sizeof preview - used, "'%.*s' ",
+                               shown(word, PREVIEW_BYTES - used), word.data);
+        used += written > 0 ? (size_t)written : 0;
+    }
+    snprintf(text, size, "ERR unknown command '%.*s', with args beginning with: %s",
+             shown(name, PREVIEW_BYTES), name.data, preview);
+    return text;
+}
+
+/* A browser or a forged request sends HTTP: whatever follows must not be run. */
+static bool is_http(const struct dispatch_item *item)
+{
+    return !item->row && (slice_equal_nocase(item->argv[0], SLICE("post")) ||
+                          slice_equal_nocase(item->argv[0], SLICE("host:")));
+}
+
+/* Why a protected command may not be used by this client; NULL: it may. */
+static const char *protection(const struct dispatch *d, const struct command *row)
+{
+    const struct command *parent = command_parent(row);
+    const char *name = parent ? parent->name : row->name;
+    bool module = strcmp(name, "MODULE") == 0;
+    int allowed = module ? d->config->enable_module_command : d->config->enable_debug_command;
+    if (allowed == PROTECTED_YES ||
+        (allowed == PROTECTED_LOCAL && endpoint_is_loopback(&d->client->peer)))
+        return NULL;
+    return module ? ERR_MODULE_PROTECTED : ERR_DEBUG_PROTECTED;
+}
+
+/* The reason why the command must not run or be queued, or NULL. `text` is room for it. */
+static const char *refusal(struct dispatch *d, const struct dispatch_item *item, char *text,
+                           size_t size)
+{
+    const struct command *row = item->row;
+    uint32_t flags = client_flags(d->client);
+    if (client_needs_auth(d->client, d->config) && !(row && (row->flags & CMD_NO_AUTH)))
+        return ERR_NOAUTH;
+    if (!row)
+        return unknown_command(item, text, size);
+    if (!command_arity_ok(row, item->argc) || !row->run) {
+        snprintf(text, size, "ERR wrong number of arguments for '%s' command",
+                 command_full_name(row));
+        return text;
+    }
+    if (row->flags & CMD_PROTECTED) {
+        const char *reason = protection(d, row);
+        if (reason)
+            return reason;
+    }
+    if ((flags & CLIENT_MULTI) && (row->flags & CMD_NO_MULTI)) {
+        snprintf(text, size, "ERR Command '%s' not allowed inside a transaction",
+                 command_full_name(row));
+        return text;
+    }
+    uint32_t needs = row->flags;
+    if (row->run == transaction_exec && d->client->multi)
+        needs |= d->client->multi->flags;
+    if ((needs & CMD_DENYOOM) && server_out_of_memory(d->server))
+        return ERR_OOM;
+    return NULL;
+}
+
+static void refuse(struct dispatch *d, const struct dispatch_item *item, const char *reason)
+{
+    struct client *c = d->client;
+    if (item->row)
+        stats_command_rejected(d->server->stats, command_id(item->row));
+    if (item->row && item->row->run == transaction_exec) {
+        multi_discard(c);
+        if (watch_any(&c->watcher))
+            watch_clear(&c->watcher, d->server->keyspace);
+        reply_errorf(d->reply, "EXECABORT Transaction discarded because of: %s",
+                     strncmp(reason, "ERR ", 4) == 0 ? reason + 4 : reason);
+        return;
+    }
+    if (client_flags(c) & CLIENT_MULTI)
+        client_set_flags(c, CLIENT_DIRTY_EXEC, 0);
+    reply_error(d->reply, reason);
+}
+
+/* ---- running ---- */
+
+/* A call with its locks taken, or not needed: parses, runs, counts. */
+static void run_handler(struct call *call, struct args *args)
+{
+    const char *error;
+    struct reply *r = call->reply;
+    reply_reset_error(r);
+    call->args = args;
+    if (call->command->arg_count > 0 || call->command->parse) {
+        if (!args_parse(call->command, call->argv, call->argc, args, &error))
+            reply_error(r, error);
+        else
+            call->command->run(call);
+    } else {
+        args->present = 0;
+        call->command->run(call);
+    }
+}
+
+static void count_command(struct call *call, int64_t *clock_ns, bool histogram)
+{
+    int64_t now_ns = tu_now();
+    stats_command(call->server->stats, command_id(call->command), now_ns - *clock_ns,
+                  reply_had_error(call->reply), histogram);
+    *clock_ns = now_ns;
+}
+
+/* The key hashes of a command whose keys did not fit in the batch's array: a block to free. */
+static uint64_t *hash_many(struct dispatch *d, const struct dispatch_item *item, size_t *count)
+{
+    *count = 0;
+    int keys = command_keys(item->row, item->argv, item->argc, NULL, 0);
+    if (keys <= 0)
+        return tu_alloc(0);
+    uint64_t *hashes = tu_alloc((size_t)keys * sizeof *hashes);
+    uint32_t *positions = tu_alloc((size_t)keys * sizeof *positions);
+    if (hashes && positions) {
+        keys = command_keys(item->row, item->argv, item->argc, positions, (size_t)keys);
+        for (int i = 0; i < keys; i++)
+            hashes[i] = keyspace_hash(d->server->keyspace, item->argv[positions[i]]);
+        *count = (size_t)keys;
+    } else {
+        tu_free(hashes);
+        hashes = NULL;
+    }
+    tu_free(positions);
+    return hashes;
+}
+
+static void run_locked(struct dispatch *d, struct call *call)
+{
+    struct transaction *tx = &d->tx;
+    struct client *c = d->client;
+    uint32_t db = client_db(c);
+    if (tx->db != db)
+        transaction_rebind_db(tx, db);
+    tx->no_touch = (client_flags(c) & CLIENT_NO_TOUCH) != 0;
+    tx->now_ms = (d->clock_ns + d->wall_offset_ns) / 1000000;
+    struct args args;
+    if (call->command->scope == SCOPE_KEYS) {
+        transaction_lock(tx, call->key_hashes, call->key_count);
+        run_handler(call, &args);
+        transaction_unlock(tx);
+    } else if (call->command->scope == SCOPE_ALL) {
+        transaction_lock_all(tx);
+        run_handler(call, &args);
+        transaction_unlock(tx);
+    } else {
+        run_handler(call, &args);
+    }
+}
+
+static void execute(struct dispatch *d, const struct dispatch_item *item)
+{
+    struct client *c = d->client;
+    uint64_t *many = NULL;
+    struct call call = {.server = d->server,
+                        .client = c,
+                        .command = item->row,
+                        .argv = item->argv,
+                        .argc = item->argc,
+                        .key_hashes = d->hashes + item->hash_first,
+                        .key_count = item->hash_count,
+                        .tx = &d->tx,
+                        .reply = d->reply};
+    if (__builtin_expect(!item->hashed, 0)) {
+        many = hash_many(d, item, &call.key_count);
+        if (!many) {
+            reply_error(d->reply, ERR_NO_MEMORY);
+            return;
+        }
+        call.key_hashes = many;
+    }
+    if ((client_flags(c) & CLIENT_MULTI) && !(item->row->flags & CMD_IMMEDIATE_IN_MULTI)) {
+        if (multi_queue(c, item->row, item->argv, item->argc, call.key_hashes, call.key_count)) {
+            reply_simple(d->reply, "QUEUED");
+        } else {
+            client_set_flags(c, CLIENT_DIRTY_EXEC, 0);
+            reply_error(d->reply, ERR_NO_MEMORY);
+        }
+    } else {
+        run_locked(d, &call);
+        count_command(&call, &d->clock_ns, d->config->latency_tracking);
+        d->executed++;
+    }
+    tu_free(many);
+}
+
+void dispatch_run(struct dispatch *d, const struct dispatch_item *item)
+{
+    struct client *c = d->client;
+    struct reply_mark before = reply_position(d->reply);
+    char text[2 * PREVIEW_BYTES + 256];
+    if (__builtin_expect(is_http(item), 0)) {
+        log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
+                    "Host: commands to Redis. This is likely due to an attacker attempting to use "
+                    "Cross Protocol Scripting to compromise your Redis instance. Connection "
+                    "aborted.");
+        client_set_flags(c, CLIENT_CLOSE_NOW, 0);
+        return;
+    }
+    if (item->row)
+        client_store(c->command, item->row);
+    const char *reason = refusal(d, item, text, sizeof text);
+    if (__builtin_expect(reason != NULL, 0))
+        refuse(d, item, reason);
+    else
+        execute(d, item);
+    uint32_t flags = client_flags(c);
+    if (__builtin_expect(flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
+        if (flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
+            reply_rewind(d->reply, before);
+        uint32_t next = flags & CLIENT_REPLY_SKIP_NEXT ? CLIENT_REPLY_SKIP : 0;
+        client_set_flags(c, next, (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT) & ~next);
+    }
+}
+
+void dispatch_queue_run(struct call *exec, const struct multi_state *multi)
+{
+    struct client *c = exec->client;
+    const struct config *config = c->pin.config;
+    struct args args;
+    int64_t clock_ns = tu_now();
+    uint64_t executed = 0;
+    reply_array(exec->reply, multi->count);
+    for (const struct queued_command *q = multi->first; q; q = q->next) {
+        struct call call = {.server = exec->server,
+                            .client = c,
+                            .command = q->row,
+                            .argv = q->argv,
+                            .argc = q->argc,
+                            .key_hashes = q->hashes,
+                            .key_count = q->hash_count,
+                            .tx = exec->tx,
+                            .reply = exec->reply};
+        uint32_t db = client_db(c);
+        if (exec->tx->db != db)
+            transaction_rebind_db(exec->tx, db);
+        client_store(c->command, q->row);
+        run_handler(&call, &args);
+        count_command(&call, &clock_ns, config->latency_tracking);
+        executed++;
+    }
+    client_store(c->command, exec->command);
+    reply_reset_error(exec->reply);
+    stats_add(exec->server->stats, STAT_COMMANDS, executed);
+    client_store(c->commands, client_load(c->commands) + executed);
+}

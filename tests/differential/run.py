@@ -1,0 +1,196 @@
+#!/usr/bin/env python3
+"""Random command streams on two servers: every reply and the digest of the data at the end must agree.
+
+  run.py - HOST:PORT                     starts build/tuco-server and compares it with the one given
+  run.py HOST:PORT HOST:PORT -s 7 -n 500 ours and theirs; a seed and a number of streams
+  run.py - HOST:PORT -c SET GETEX TTL    only these commands
+
+Both servers are FLUSHED. A stream that differs is shrunk by leaving out commands and words while it still
+differs, and printed as a transcript for tests/commands, with the replies of the server it was compared to.
+Replies are compared as they come, but: KEYS and SCAN in any order, what depends on the clock within two seconds.
+"""
+import argparse
+import os
+import random
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from differential import grammars  # noqa: E402
+from lib import resp, server  # noqa: E402
+from lib.connection import Closed, Connection  # noqa: E402
+
+class Side:
+    def __init__(self, address):
+        self.address = address
+        self.control = Connection(address)
+
+    def play(self, stream, protocol):
+        """The replies to the stream on a new connection, then the digest of all data."""
+        self.control.call("FLUSHALL")
+        with Connection(self.address, protocol, timeout=20.0) as client:
+            client.send(b"".join(resp.encode(words) for words in stream))
+            replies = []
+            try:
+                for _ in stream:
+                    replies.append(client.read())
+            except Closed as how:
+                replies.append(("closed", str(how)))
+            except TimeoutError:
+                replies.append(("timeout", None))
+            except resp.ProtocolError as why:
+                replies.append(("broken", str(why)))
+        replies.append(self.control.command("DEBUG", "DIGEST"))
+        return replies
+
+
+def near(words, a, b):
+    """Replies agree where they must: in any order, or near in time, for the commands that allow it."""
+    if a == b:
+        return True
+    name = words[0].upper() if words else b""
+    if a[0] != b[0] or a[1] is None or b[1] is None:
+        return False
+    if name == b"HELLO":
+        return a[0] in "*%"
+    if name == b"KEYS" and a[0] == "*":
+        return sorted(a[1]) == sorted(b[1])
+    if name == b"SCAN" and a[0] == "*":
+        if not any(w in (b"1000", b"100") for w in words) or words[1].lstrip(b" +0-") != b"":
+            return True  # a part, or a cursor of nobody's making: what comes is each server's own
+        return a[1][0] == b[1][0] and sorted(a[1][1][1]) == sorted(b[1][1][1])
+    if name in (b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"OBJECT") and a[0] == ":" and min(a[1], b[1]) >= 0:
+        return abs(a[1] - b[1]) <= (2000 if name.startswith(b"P") else 2)
+    if name == b"COMMAND":
+        return facts(a) == facts(b)
+    return False
+
+
+def facts(reply):
+    """COMMAND's reply without what each server says in its own words."""
+    if isinstance(reply, tuple) and reply[0] in ("%", "*", "~"):
+        items = [item for pair in reply[1] for item in pair] if reply[0] == "%" else list(reply[1])
+        for i in range(1, len(items)):
+            if items[i - 1] in (("$", b"notes"), ("$", b"summary"), ("$", b"complexity")):
+                items[i] = "prose"
+        items = [facts(item) for item in items]
+        return (reply[0], sorted(items, key=repr) if reply[0] == "~" else items)
+    return reply
+
+
+def compare(stream, ours, theirs):
+    """The index of the first reply that is not near, or None. EXEC's elements are compared as what they answer."""
+    queued = []
+    for i, words in enumerate(stream):
+        a = ours[i] if i < len(ours) else ("missing", None)
+        b = theirs[i] if i < len(theirs) else ("missing", None)
+        if a == b == ("+", b"QUEUED"):
+            queued.append(words)
+            continue
+        if words and words[0].upper() == b"EXEC" and a[0] == b[0] == "*" and a[1] and b[1]:
+            if len(a[1]) != len(b[1]) or not all(near(w, x, y) for w, x, y in zip(queued, a[1], b[1])):
+                return i
+        elif not near(words, a, b):
+            return i
+        elif a[0] in ("closed", "timeout", "broken", "missing"):
+            return None
+        if words and words[0].upper() in (b"EXEC", b"DISCARD", b"MULTI"):
+            queued = []
+    return None if near([b"DEBUG"], ours[-1], theirs[-1]) else len(stream)
+
+
+def difference(left, right, stream, protocol):
+    """None, or (index of the first reply that differs, ours, theirs); after the last reply comes the digest."""
+    ours, theirs = left.play(stream, protocol), right.play(stream, protocol)
+    at = compare(stream, ours, theirs)
+    if at is None:
+        return None
+    return at, (ours + [("missing", None)] * len(stream))[at], (theirs + [("missing", None)] * len(stream))[at]
+
+
+def shrink(left, right, stream, protocol):
+    """A smaller stream that still differs: chunks are left out, then words are made plain."""
+    def differs(candidate):
+        return candidate and difference(left, right, candidate, protocol) is not None
+    found = difference(left, right, stream, protocol)
+    stream = stream[:found[0] + 1]
+    chunk = max(1, len(stream) // 2)
+    while chunk:
+        at = 0
+        while at < len(stream):
+            candidate = stream[:at] + stream[at + chunk:]
+            if differs(candidate):
+                stream = candidate
+            else:
+                at += chunk
+        chunk //= 2
+    for i, words in enumerate(stream):
+        for j in range(len(words) - 1, 0, -1):
+            for plain in (None, b"a", b"1", words[j][:len(words[j]) // 2]):
+                replaced = words[:j] + ([] if plain is None else [plain]) + words[j + 1:]
+                if replaced != words and differs(stream[:i] + [replaced] + stream[i + 1:]):
+                    words = replaced
+                    stream[i] = words
+                    break
+    return stream
+
+
+def transcript(right, stream, protocol, found):
+    replies = right.play(stream, protocol)
+    lines = ["# found by tests/differential/run.py (RESP%d)" % protocol]
+    for words, reply in zip(stream, replies):
+        lines.append("> " + " ".join(w.decode() if w and all(33 <= c < 127 and c not in b'"\'\\' for c in w)
+                                     else resp.quote_text(w) for w in words))
+        if reply[0] not in ("closed", "timeout", "broken"):
+            lines += ["< " + resp.show_lines(reply)[0]] + resp.show_lines(reply)[1:]
+    def text(reply):
+        return resp.show(reply) if reply[0] not in ("closed", "timeout", "broken", "missing") else repr(reply)
+    where = "digest" if found[0] >= len(stream) else "reply %d" % (found[0] + 1)
+    return "\n".join(lines) + "\n# %s: ours %s\n# %s: theirs %s" % (where, text(found[1])[:600], where, text(found[2])[:600])
+
+
+def address(text):
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("ours", help="HOST:PORT, or - to start a server")
+    options.add_argument("theirs", help="HOST:PORT")
+    options.add_argument("-s", "--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
+    options.add_argument("-n", "--streams", type=int, default=100)
+    options.add_argument("-l", "--length", type=int, default=200)
+    options.add_argument("-c", "--commands", nargs="*", help="only these, of " + " ".join(grammars.ALL))
+    options.add_argument("-f", "--failures", type=int, default=5, help="stop after so many kinds of difference")
+    chosen = options.parse_args()
+    own = server.Server() if chosen.ours == "-" else None
+    left, right = Side(own.address if own else address(chosen.ours)), Side(address(chosen.theirs))
+    begun, failures, kinds = time.monotonic(), 0, set()
+    print("seed %d" % chosen.seed)
+    for number in range(chosen.streams):
+        protocol, dice = 2 + number % 2, random.Random(chosen.seed + number)
+        stream = [grammars.command(dice, chosen.commands) for _ in range(chosen.length)]
+        if difference(left, right, stream, protocol) is None:
+            continue
+        failures += 1
+        small = shrink(left, right, stream, protocol)
+        found = difference(left, right, small, protocol)
+        if found is None:
+            print("stream %d: differed once, not again" % number)
+            continue
+        kind = tuple(words[0].upper() for words in small)
+        if kind not in kinds:
+            print("\nstream %d of seed %d differs:\n%s" % (number, chosen.seed, transcript(right, small, protocol, found)),
+                  flush=True)
+        kinds.add(kind)
+        if len(kinds) >= chosen.failures:
+            break
+    print("%d streams of %d commands, %d differ, %.1f s" % (number + 1, chosen.length, failures, time.monotonic() - begun))
+    if own:
+        own.stop()
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
