@@ -11,6 +11,9 @@
  */
 #pragma once
 
+/* Nested tu_in_context blocks reuse the macro's own name; that shadowing is not the user's. */
+#pragma GCC system_header
+
 #include <tuco/base.h>
 
 TU_BEGIN_DECLS

@@ -39,7 +39,9 @@ static inline void tu__deferred_run(struct tu__deferred *d)
         (uintptr_t)(argument);                                                                     \
     })
 #endif
+#define tu__defer_name_(n) tu__deferred_##n
+#define tu__defer_name(n)  tu__defer_name_(n)
 #define tu_defer(fn, argument)                                                                     \
-    struct tu__deferred tu__paste(tu__deferred_, __COUNTER__)                                      \
+    struct tu__deferred tu__defer_name(__COUNTER__)                                                \
         __attribute__((cleanup(tu__deferred_run), unused)) = {                                     \
-            (void (*)(uintptr_t))(fn), tu__defer_word(fn, argument)}
+            (void (*)(uintptr_t))(void (*)(void))(fn), tu__defer_word(fn, argument)}

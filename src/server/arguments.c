@@ -28,7 +28,8 @@ struct matcher {
     const char *error;
 };
 
-static bool match_sequence(struct matcher *m, const struct arg *nodes, size_t count, size_t reserve);
+static bool match_sequence(struct matcher *m, const struct arg *nodes, size_t count,
+                           size_t reserve);
 
 static bool fail(struct matcher *m, const char *error)
 {
@@ -134,9 +135,7 @@ static bool match_one(struct matcher *m, const struct arg *node, bool skip_token
         m->at++;
     }
     switch ((enum arg_type)node->type) {
-    case ARG_TYPE_PURE_TOKEN:
-        note(m, node, m->at - 1);
-        return true;
+    case ARG_TYPE_PURE_TOKEN: note(m, node, m->at - 1); return true;
     case ARG_TYPE_BLOCK:
         note(m, node, m->at);
         return match_sequence(m, node->children, node->child_count, reserve);
@@ -324,8 +323,8 @@ uint32_t args_plain_argc(const struct command *command)
         unbounded = unbounded || (plain && node->multiple);
         words += node->optional ? 0 : 1;
     }
-    bool exact = command->arity > 0 && command->arg_count + (command->parent != NULL ? 2 : 1) ==
-                                           (size_t)command->arity;
+    bool exact = command->arity > 0 &&
+                 command->arg_count + (command->parent != NULL ? 2 : 1) == (size_t)command->arity;
     bool own = command->parse != NULL;
     return !own && all_plain && (unbounded || exact || command->arg_count == 0)
                ? COMMAND_ALWAYS_PLAIN

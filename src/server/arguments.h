@@ -61,18 +61,20 @@ enum arg_type {
 typedef const char *(*arg_check)(struct slice value);
 
 struct arg {
-    const char *name;    /* lower case, as COMMAND DOCS prints it */
-    const char *token;   /* the word before the value or the children; the word itself for a pure token; NULL: none */
+    const char *name; /* lower case, as COMMAND DOCS prints it */
+    const char *
+        token; /* the word before the value or the children; the word itself for a pure token; NULL: none */
     const char *display; /* NULL: the name */
     const char *since;   /* NULL: as the command */
     const char *deprecated_since;
-    const char *summary; /* NULL: none */
+    const char *summary;        /* NULL: none */
     const struct arg *children; /* of a oneof or a block */
     uint8_t child_count;
-    uint8_t type;     /* enum arg_type */
-    uint8_t id;       /* 0: the handler does not ask for it; else below ARGS_MAX, unique in the row */
+    uint8_t type; /* enum arg_type */
+    uint8_t id;   /* 0: the handler does not ask for it; else below ARGS_MAX, unique in the row */
     uint8_t key_spec; /* 1 + index in the row's key specifications; 0: none */
-    uint8_t repeats_by; /* id of the node before it whose value says how often this repeats; 0: none */
+    uint8_t
+        repeats_by; /* id of the node before it whose value says how often this repeats; 0: none */
     bool optional, multiple, multiple_token;
     bool once; /* giving it twice is an error */
     arg_check check;
@@ -84,7 +86,10 @@ struct arg {
 #define ARG_MULTIPLE       .multiple = true
 #define ARG_MULTIPLE_TOKEN .multiple = true, .multiple_token = true
 
-#define ARG__LEAF(kind, n, ...) {.name = (n), .type = (kind), ##__VA_ARGS__}
+#define ARG__LEAF(kind, n, ...)                    \
+    {                                              \
+        .name = (n), .type = (kind), ##__VA_ARGS__ \
+    }
 #define ARG_STRING(n, ...)      ARG__LEAF(ARG_TYPE_STRING, n, ##__VA_ARGS__)
 #define ARG_INTEGER(n, ...)     ARG__LEAF(ARG_TYPE_INTEGER, n, ##__VA_ARGS__)
 #define ARG_DOUBLE(n, ...)      ARG__LEAF(ARG_TYPE_DOUBLE, n, ##__VA_ARGS__)
@@ -94,15 +99,17 @@ struct arg {
 #define ARG_TOKEN(n, word, ...) ARG__LEAF(ARG_TYPE_PURE_TOKEN, n, .token = (word), ##__VA_ARGS__)
 
 #define ARG__ATTRIBUTES(...) __VA_ARGS__
-#define ARG__PARENT(kind, n, attributes, ...)                                                      \
-    {.name = (n), .type = (kind), .children = (const struct arg[]){__VA_ARGS__},                   \
-     .child_count = sizeof((const struct arg[]){__VA_ARGS__}) / sizeof(struct arg),                \
-     ARG__ATTRIBUTES attributes}
+#define ARG__PARENT(kind, n, attributes, ...)                                          \
+    {                                                                                  \
+        .name = (n), .type = (kind), .children = (const struct arg[]){__VA_ARGS__},    \
+        .child_count = sizeof((const struct arg[]){__VA_ARGS__}) / sizeof(struct arg), \
+        ARG__ATTRIBUTES attributes                                                     \
+    }
 #define ARG_ONEOF(n, attributes, ...) ARG__PARENT(ARG_TYPE_ONEOF, n, attributes, __VA_ARGS__)
 #define ARG_BLOCK(n, attributes, ...) ARG__PARENT(ARG_TYPE_BLOCK, n, attributes, __VA_ARGS__)
 #define ARG_COUNT(array)              (sizeof(array) / sizeof((array)[0]))
 /* The grammar of a row, written in place. */
-#define ROW_ARGS(...)                                                                              \
+#define ROW_ARGS(...) \
     .args = (const struct arg[]){__VA_ARGS__}, .arg_count = ROW__SIZE(struct arg, __VA_ARGS__)
 
 enum {
@@ -113,8 +120,9 @@ enum {
 /* What was found. Lives on the dispatcher's stack; `first` and `count` of an id are set only where it
  * is present. */
 struct args {
-    uint64_t present;         /* bit per id */
-    uint32_t first[ARGS_MAX]; /* argv index of the value; of the token for a pure token; of the first
+    uint64_t present; /* bit per id */
+    uint32_t
+        first[ARGS_MAX]; /* argv index of the value; of the token for a pure token; of the first
                                  word of the (first) block */
     uint32_t count[ARGS_MAX]; /* how often it was given */
     char message[192];        /* room for an error text that quotes an argument */

@@ -12,13 +12,11 @@ enum { NX = 1, XX, IFEQ, GET, EX, PX, EXAT, PXAT, KEEPTTL };
 static const struct arg set_args[] = {
     ARG_KEY("key", 0),
     ARG_STRING("value"),
-    ARG_ONEOF("condition", (ARG_OPTIONAL),
-              ARG_TOKEN("nx", "NX", .id = NX),
+    ARG_ONEOF("condition", (ARG_OPTIONAL), ARG_TOKEN("nx", "NX", .id = NX),
               ARG_TOKEN("xx", "XX", .id = XX),
               ARG_STRING("comparison-value", .token = "IFEQ", .id = IFEQ, .once = true)),
     ARG_TOKEN("get", "GET", ARG_OPTIONAL, .id = GET),
-    ARG_ONEOF("expiration", (ARG_OPTIONAL),
-              ARG_INTEGER("seconds", .token = "EX", .id = EX),
+    ARG_ONEOF("expiration", (ARG_OPTIONAL), ARG_INTEGER("seconds", .token = "EX", .id = EX),
               ARG_INTEGER("milliseconds", .token = "PX", .id = PX),
               ARG_UNIX_TIME("unix-time-seconds", .token = "EXAT", .id = EXAT),
               ARG_UNIX_TIME("unix-time-milliseconds", .token = "PXAT", .id = PXAT),
@@ -41,7 +39,18 @@ static const struct arg zadd_args[] = {
 static const struct command zadd = {
     .name = "ZADD", .arity = -4, .args = zadd_args, .arg_count = ARG_COUNT(zadd_args)};
 
-enum { X_NOMKSTREAM = 1, X_MAXLEN, X_MINID, X_EQUAL, X_ABOUT, X_THRESHOLD, X_LIMIT, X_AUTO, X_ID, X_DATA };
+enum {
+    X_NOMKSTREAM = 1,
+    X_MAXLEN,
+    X_MINID,
+    X_EQUAL,
+    X_ABOUT,
+    X_THRESHOLD,
+    X_LIMIT,
+    X_AUTO,
+    X_ID,
+    X_DATA
+};
 static const struct arg xadd_args[] = {
     ARG_KEY("key", 0),
     ARG_TOKEN("nomkstream", "NOMKSTREAM", ARG_OPTIONAL, .id = X_NOMKSTREAM),
@@ -151,7 +160,8 @@ TEST(arguments, xadd_grammar)
     CHECK(args_has(&found, X_AUTO) && !args_has(&found, X_ID));
     CHECK_EQ(args_at(&found, X_DATA), 3);
     CHECK(match(&xadd, "XADD s NOMKSTREAM MAXLEN ~ 1000 LIMIT 5 7-1 f v g w"));
-    CHECK(args_has(&found, X_NOMKSTREAM) && args_has(&found, X_MAXLEN) && args_has(&found, X_ABOUT));
+    CHECK(args_has(&found, X_NOMKSTREAM) && args_has(&found, X_MAXLEN) &&
+          args_has(&found, X_ABOUT));
     CHECK(!args_has(&found, X_MINID) && !args_has(&found, X_EQUAL) && !args_has(&found, X_AUTO));
     CHECK_EQ(args_at(&found, X_THRESHOLD), 5);
     CHECK_EQ(args_at(&found, X_LIMIT), 7);
@@ -202,8 +212,9 @@ TEST(arguments, plain_argc_is_the_mandatory_prefix)
 /* Whatever the words, the matcher ends, stays within argv and reports only what is there. */
 TEST(arguments, random_words_stay_in_bounds)
 {
-    static const char *const words[] = {"NX", "XX", "EX", "GET", "KEYS", "1", "3", "a", "LIMIT", "*",
-                                        "~", "MAXLEN", "IFEQ", "CH", "KEEPTTL", "", "ex"};
+    static const char *const words[] = {"NX",   "XX", "EX",      "GET", "KEYS", "1",
+                                        "3",    "a",  "LIMIT",   "*",   "~",    "MAXLEN",
+                                        "IFEQ", "CH", "KEEPTTL", "",    "ex"};
     const struct command *const all[] = {&set, &zadd, &xadd, &limited, &several};
     unsigned seed = 12345, accepted = 0;
     for (int round = 0; round < 200000; round++) {

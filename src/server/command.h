@@ -50,7 +50,8 @@ enum command_flag {
     CMD_NO_MANDATORY_KEYS = 1 << 19,
     CMD_PROTECTED = 1 << 20,
     /* ours, not printed */
-    CMD_IMMEDIATE_IN_MULTI = 1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
+    CMD_IMMEDIATE_IN_MULTI =
+        1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
 };
 
 enum command_scope { SCOPE_NONE, SCOPE_KEYS, SCOPE_ALL, SCOPE_SELF };
@@ -60,21 +61,30 @@ struct call {
     struct server *server;
     struct client *client;
     const struct command *command; /* the row that matched; a subcommand's own row */
-    const struct slice *argv;      /* argv[0] is the command's name as sent; bytes live until the reply is done */
+    const struct slice
+        *argv; /* argv[0] is the command's name as sent; bytes live until the reply is done */
     size_t argc;
-    const uint64_t *key_hashes;    /* hash of the i-th declared key, in command_keys order */
+    const uint64_t *key_hashes; /* hash of the i-th declared key, in command_keys order */
     size_t key_count;
-    struct args *args;             /* parsed by the row's grammar; NULL when the row has none */
-    struct transaction *tx;        /* never NULL; db, clock and locks of this call */
+    struct args *args;      /* parsed by the row's grammar; NULL when the row has none */
+    struct transaction *tx; /* never NULL; db, clock and locks of this call */
     struct reply *reply;
 };
 typedef void (*command_fn)(struct call *call);
 
 /* Where keys are, as COMMAND INFO's key specifications say it. */
 enum key_flag {
-    KEY_RO = 1 << 0, KEY_RW = 1 << 1, KEY_OW = 1 << 2, KEY_RM = 1 << 3,
-    KEY_ACCESS = 1 << 4, KEY_UPDATE = 1 << 5, KEY_INSERT = 1 << 6, KEY_DELETE = 1 << 7,
-    KEY_NOT_KEY = 1 << 8, KEY_INCOMPLETE = 1 << 9, KEY_VARIABLE_FLAGS = 1 << 10,
+    KEY_RO = 1 << 0,
+    KEY_RW = 1 << 1,
+    KEY_OW = 1 << 2,
+    KEY_RM = 1 << 3,
+    KEY_ACCESS = 1 << 4,
+    KEY_UPDATE = 1 << 5,
+    KEY_INSERT = 1 << 6,
+    KEY_DELETE = 1 << 7,
+    KEY_NOT_KEY = 1 << 8,
+    KEY_INCOMPLETE = 1 << 9,
+    KEY_VARIABLE_FLAGS = 1 << 10,
 };
 enum key_begin { KEY_BEGIN_NONE, KEY_BEGIN_INDEX, KEY_BEGIN_KEYWORD, KEY_BEGIN_UNKNOWN };
 enum key_find { KEY_FIND_RANGE, KEY_FIND_KEYNUM, KEY_FIND_UNKNOWN };
@@ -84,26 +94,45 @@ struct key_spec {
     int begin_index;           /* INDEX: argv position; KEYWORD: where the search starts */
     const char *begin_keyword; /* KEYWORD */
     enum key_find find;
-    int last, step, limit;     /* RANGE: last relative to the first key (-1: to the end) */
+    int last, step, limit; /* RANGE: last relative to the first key (-1: to the end) */
     int keynum_index, first_key, keynum_step; /* KEYNUM: relative to the begin position */
     const char *notes;
 };
 /* The common ones: one key at a word; keys from a word to the end, every `step` words. */
-#define KEY_AT(word, flag_bits)                                                                    \
-    {.flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                        \
-     .find = KEY_FIND_RANGE, .last = 0, .step = 1}
-#define KEYS_FROM(word, words_each, flag_bits)                                                     \
-    {.flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                        \
-     .find = KEY_FIND_RANGE, .last = -1, .step = (words_each)}
+#define KEY_AT(word, flag_bits)                                                \
+    {                                                                          \
+        .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
+        .find = KEY_FIND_RANGE, .last = 0, .step = 1                           \
+    }
+#define KEYS_FROM(word, words_each, flag_bits)                                 \
+    {                                                                          \
+        .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
+        .find = KEY_FIND_RANGE, .last = -1, .step = (words_each)               \
+    }
 
 /* Categories, in the order in which COMMAND INFO prints them. */
 enum acl_category {
-    ACL_KEYSPACE = 1 << 0, ACL_READ = 1 << 1, ACL_WRITE = 1 << 2, ACL_SET = 1 << 3,
-    ACL_SORTEDSET = 1 << 4, ACL_LIST = 1 << 5, ACL_HASH = 1 << 6, ACL_STRING = 1 << 7,
-    ACL_BITMAP = 1 << 8, ACL_HYPERLOGLOG = 1 << 9, ACL_GEO = 1 << 10, ACL_STREAM = 1 << 11,
-    ACL_PUBSUB = 1 << 12, ACL_ADMIN = 1 << 13, ACL_FAST = 1 << 14, ACL_SLOW = 1 << 15,
-    ACL_BLOCKING = 1 << 16, ACL_DANGEROUS = 1 << 17, ACL_CONNECTION = 1 << 18,
-    ACL_TRANSACTION = 1 << 19, ACL_SCRIPTING = 1 << 20,
+    ACL_KEYSPACE = 1 << 0,
+    ACL_READ = 1 << 1,
+    ACL_WRITE = 1 << 2,
+    ACL_SET = 1 << 3,
+    ACL_SORTEDSET = 1 << 4,
+    ACL_LIST = 1 << 5,
+    ACL_HASH = 1 << 6,
+    ACL_STRING = 1 << 7,
+    ACL_BITMAP = 1 << 8,
+    ACL_HYPERLOGLOG = 1 << 9,
+    ACL_GEO = 1 << 10,
+    ACL_STREAM = 1 << 11,
+    ACL_PUBSUB = 1 << 12,
+    ACL_ADMIN = 1 << 13,
+    ACL_FAST = 1 << 14,
+    ACL_SLOW = 1 << 15,
+    ACL_BLOCKING = 1 << 16,
+    ACL_DANGEROUS = 1 << 17,
+    ACL_CONNECTION = 1 << 18,
+    ACL_TRANSACTION = 1 << 19,
+    ACL_SCRIPTING = 1 << 20,
 };
 enum { ACL_CATEGORY_COUNT = 21 };
 
@@ -111,39 +140,39 @@ enum { ACL_CATEGORY_COUNT = 21 };
 enum doc_flag { DOC_DEPRECATED = 1 << 0, DOC_SYSCMD = 1 << 1 };
 
 /* A row's own parser, where a grammar cannot say what Redis accepts: as args_parse (arguments.h). */
-typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv, size_t argc,
-                                 struct args *out, const char **error);
+typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv,
+                                 size_t argc, struct args *out, const char **error);
 
 enum { COMMAND_ALWAYS_PLAIN = 0xffffffffu }; /* of plain_argc: no number of words needs matching */
 
 struct command {
-    const char *name;        /* upper case; a subcommand's row has only its own word */
-    command_fn run;          /* NULL: only its subcommands run */
-    int arity;               /* words, the name included; negative: at least that many */
-    uint32_t flags;          /* enum command_flag */
-    uint32_t acl;            /* acl_category bits beyond those that the flags imply (read, write, admin,
+    const char *name; /* upper case; a subcommand's row has only its own word */
+    command_fn run;   /* NULL: only its subcommands run */
+    int arity;        /* words, the name included; negative: at least that many */
+    uint32_t flags;   /* enum command_flag */
+    uint32_t acl;     /* acl_category bits beyond those that the flags imply (read, write, admin,
                                 dangerous of admin, pubsub, fast, slow, blocking) */
     enum command_scope scope;
-    const char *group;       /* "string", "generic", "connection", ... */
+    const char *group; /* "string", "generic", "connection", ... */
     const struct key_spec *keys;
     size_t key_spec_count;
-    const struct arg *args;  /* grammar; NULL: none */
+    const struct arg *args; /* grammar; NULL: none */
     size_t arg_count;
     const struct command *subcommands;
     size_t subcommand_count;
     const char *since, *complexity, *summary; /* complexity: NULL where there is none to tell */
-    const char *const *tips;    /* NULL-terminated, or NULL */
-    const char *const *history; /* pairs version, text; NULL-terminated, or NULL */
-    command_parse_fn parse;     /* NULL: the grammar decides */
-    uint32_t doc_flags;         /* enum doc_flag */
+    const char *const *tips;                  /* NULL-terminated, or NULL */
+    const char *const *history;               /* pairs version, text; NULL-terminated, or NULL */
+    command_parse_fn parse;                   /* NULL: the grammar decides */
+    uint32_t doc_flags;                       /* enum doc_flag */
     const char *deprecated_since, *replaced_by;
 
     /* What follows is worked out by command_table.c in its own copy of the row; rows leave it out. */
     const struct command *parent; /* the container of a subcommand */
     const char *full_name;        /* "set", "client|list" */
     uint32_t id;
-    uint32_t plain_argc;          /* number of words at which there is nothing to parse: arguments.h */
-    uint32_t categories;          /* acl and what the flags imply */
+    uint32_t plain_argc; /* number of words at which there is nothing to parse: arguments.h */
+    uint32_t categories; /* acl and what the flags imply */
     int32_t first_key, last_key, key_step; /* the oldest form of key positions; all 0: none */
 };
 
@@ -156,14 +185,17 @@ struct command_family {
 };
 /* The parts of a row that are arrays, written in place (server/arguments.h has ROW_ARGS). */
 #define ROW__SIZE(type, ...) (sizeof((const type[]){__VA_ARGS__}) / sizeof(type))
-#define ROW_KEYS(...)                                                                              \
-    .keys = (const struct key_spec[]){__VA_ARGS__},                                                \
+#define ROW_KEYS(...)                               \
+    .keys = (const struct key_spec[]){__VA_ARGS__}, \
     .key_spec_count = ROW__SIZE(struct key_spec, __VA_ARGS__)
-#define ROW_SUBCOMMANDS(...)                                                                       \
-    .subcommands = (const struct command[]){__VA_ARGS__},                                          \
+#define ROW_SUBCOMMANDS(...)                              \
+    .subcommands = (const struct command[]){__VA_ARGS__}, \
     .subcommand_count = ROW__SIZE(struct command, __VA_ARGS__)
 #define ROW_WORDS(...) ((const char *const[]){__VA_ARGS__, NULL}) /* tips, history */
-#define COMMAND_FAMILY(array) {(array), sizeof(array) / sizeof((array)[0])}
+#define COMMAND_FAMILY(array)                       \
+    {                                               \
+        (array), sizeof(array) / sizeof((array)[0]) \
+    }
 
 /* Finds the row for argv: the command, or where it has subcommands and argv names one, that.
  * NULL: unknown command; *parent is then the container if only the subcommand is unknown. */

@@ -8,7 +8,7 @@
 #include "server/arguments.h"
 #include "server/reply.h"
 
-#include <string.h>
+#include <stdio.h>
 
 typedef const char *(*bit_name)(unsigned bit);
 
@@ -22,16 +22,17 @@ static void reply_bits(struct reply *r, uint32_t bits, const char *prefix, bit_n
     for (unsigned bit = 0; bit < 32 && name(bit) != NULL; bit++) {
         if (!(bits >> bit & 1))
             continue;
-        char text[40] = "";
-        strcat(strcat(text, prefix), name(bit));
+        char text[40];
+        snprintf(text, sizeof(text), "%s%s", prefix, name(bit));
         reply_simple(r, text);
     }
 }
 
 static const char *key_flag_name(unsigned bit)
 {
-    static const char *const names[] = {"RO",     "RW",     "OW",     "RM",      "access",    "update",
-                                        "insert", "delete", "not_key", "incomplete", "variable_flags"};
+    static const char *const names[] = {
+        "RO",     "RW",     "OW",      "RM",         "access",        "update",
+        "insert", "delete", "not_key", "incomplete", "variable_flags"};
     return bit < sizeof(names) / sizeof(names[0]) ? names[bit] : NULL;
 }
 

@@ -59,9 +59,10 @@ static int find_range(const struct key_spec *spec, const struct slice *argv, siz
         *step = (size_t)spec->step;
         /* a negative last counts from the end; with a limit, from the end of the first 1/limit of the
          * words that are left */
-        long end = spec->last >= 0   ? (long)begin + spec->last
-                   : spec->limit > 1 ? (long)(begin + (argc - begin) / (size_t)spec->limit) + spec->last
-                                     : (long)argc + spec->last;
+        long end = spec->last >= 0 ? (long)begin + spec->last
+                   : spec->limit > 1
+                       ? (long)(begin + (argc - begin) / (size_t)spec->limit) + spec->last
+                       : (long)argc + spec->last;
         if (end < 0)
             return -1;
         *last = (size_t)end;

@@ -146,10 +146,11 @@ const struct command *command_at(size_t index)
 const char *command_flag_name(uint32_t bit)
 {
     static const char *const flag_names[] = {
-        "write",     "readonly", "denyoom",       "admin",           "pubsub",
-        "noscript",  "blocking", "loading",       "stale",           "skip_monitor",
-        "skip_commandlog", "asking", "fast",      "no_auth",         "may_replicate",
-        "no_async_loading", "no_multi", "allow_busy", "movablekeys", "no_mandatory_keys",
+        "write",    "readonly",     "denyoom",         "admin",
+        "pubsub",   "noscript",     "blocking",        "loading",
+        "stale",    "skip_monitor", "skip_commandlog", "asking",
+        "fast",     "no_auth",      "may_replicate",   "no_async_loading",
+        "no_multi", "allow_busy",   "movablekeys",     "no_mandatory_keys",
     };
     return bit < sizeof(flag_names) / sizeof(flag_names[0]) ? flag_names[bit] : NULL;
 }
@@ -157,9 +158,9 @@ const char *command_flag_name(uint32_t bit)
 const char *acl_category_name(unsigned index)
 {
     static const char *const category_names[ACL_CATEGORY_COUNT] = {
-        "keyspace", "read",        "write",    "set",       "sortedset",  "list",        "hash",
-        "string",   "bitmap",      "hyperloglog", "geo",    "stream",     "pubsub",      "admin",
-        "fast",     "slow",        "blocking", "dangerous", "connection", "transaction", "scripting",
+        "keyspace", "read",   "write",       "set",       "sortedset",  "list",        "hash",
+        "string",   "bitmap", "hyperloglog", "geo",       "stream",     "pubsub",      "admin",
+        "fast",     "slow",   "blocking",    "dangerous", "connection", "transaction", "scripting",
     };
     return index < ACL_CATEGORY_COUNT ? category_names[index] : NULL;
 }

@@ -34,9 +34,15 @@ struct test_case {
 #define TIMEOUT_TEST(m, n, t)      TEST__REGISTER(m, n, t, false)
 #define GO_TIMEOUT_TEST(m, n, t)   TEST__REGISTER(m, n, t, true)
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 void test_fail(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void test_fail_now(void) __attribute__((noreturn));
+#ifdef __cplusplus
+}
+#endif
 
 #define CHECK(c)                                                                                   \
     do {                                                                                           \

@@ -30,6 +30,7 @@ struct selection {
     struct tu_select_case *cases;
     size_t polled;  /* cases that can become ready: cases[0..polled).tu__poll, shuffled */
     size_t locked;  /* of them, those on channels: cases[0..locked).tu__lock, by address */
+    uint64_t random; /* a linear congruential generator, started by random_seed */
     int64_t after;  /* index of the case with the earliest deadline, or NONE */
     int64_t cancel; /* index of the last TU_SELECT_CANCEL, or NONE */
     int64_t otherwise;           /* index of TU_SELECT_DEFAULT, or NONE */
@@ -52,9 +53,9 @@ static inline struct tu__cancel *cancel_of(const struct tu_select_case *c)
     return (struct tu__cancel *)c->context; /* a context begins with one */
 }
 
-/* A number below n, evenly spread. One xorshift state per thread: nothing parks in here, so the
- * address of the thread's variable cannot go stale. */
-static __attribute__((noinline)) uint32_t random_below(uint32_t n)
+/* Seeds one selection. One xorshift state per thread: nothing parks in here, so the address of the
+ * thread's variable cannot go stale. */
+static __attribute__((noinline)) uint64_t random_seed(void)
 {
     static _Thread_local uint64_t state;
     uint64_t x = state;
@@ -64,12 +65,14 @@ static __attribute__((noinline)) uint32_t random_below(uint32_t n)
     x ^= x >> 7;
     x ^= x << 17;
     state = x;
-    return (uint32_t)((x >> 32) * n >> 32);
+    return x;
 }
 
-static void add_poll(struct selection *s, size_t index)
+/* Puts the case at a random place among those polled so far. */
+static inline void add_poll(struct selection *s, size_t index)
 {
-    size_t at = s->polled == 0 ? 0 : random_below((uint32_t)s->polled + 1);
+    s->random = s->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    size_t at = (size_t)((s->random >> 32) * (s->polled + 1) >> 32);
     s->cases[s->polled].tu__poll = s->cases[at].tu__poll;
     s->cases[at].tu__poll = (uint32_t)index;
     s->polled++;
@@ -112,7 +115,7 @@ static void collect(struct selection *s, size_t count)
 
 /* ---- steps 1 and 2: what is ready? ---- */
 
-static int try_case(struct selection *s, struct tu_select_case *c, struct tu__sleeper **wake)
+static inline int try_case(struct selection *s, struct tu_select_case *c, struct tu__sleeper **wake)
 {
     switch (c->kind) {
     case TU_SELECT_RECV: return channel_recv_locked(c->channel, c->element, wake);
@@ -123,7 +126,7 @@ static int try_case(struct selection *s, struct tu_select_case *c, struct tu__sl
 }
 
 /* Could the case be ready? Without locks; false may be out of date, so it decides nothing. */
-static bool seems_ready(struct selection *s, const struct tu_select_case *c)
+static inline bool seems_ready(struct selection *s, const struct tu_select_case *c)
 {
     switch (c->kind) {
     case TU_SELECT_RECV: return !channel_seems_drained(c->channel) || channel_closed(c->channel);
@@ -144,7 +147,7 @@ static inline bool is_done(const struct tu_select_case *c, int rc)
     return on_channel(c) ? rc != -EAGAIN : rc != 0;
 }
 
-static int64_t look(struct selection *s)
+static inline int64_t look(struct selection *s)
 {
     for (size_t k = 0; k < s->polled; k++) {
         uint32_t index = s->cases[k].tu__poll;
@@ -364,6 +367,7 @@ static int64_t select_general(struct tu_select_case *cases, size_t count)
     struct selection s;
     s.cases = cases;
     s.polled = s.locked = 0;
+    s.random = random_seed();
     s.after = s.cancel = s.otherwise = NONE;
     s.current = tu__cancel_current();
     s.place.queued = false;

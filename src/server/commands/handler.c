@@ -95,8 +95,8 @@ void handler_help(const struct call *call, const char *const *lines, size_t coun
 {
     const struct command *container = call->command->parent;
     char heading[128];
-    snprintf(heading, sizeof(heading), "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-             container->name);
+    snprintf(heading, sizeof(heading),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container->name);
     reply_array(call->reply, count + 3);
     reply_simple(call->reply, heading);
     for (size_t i = 0; i < count; i++)

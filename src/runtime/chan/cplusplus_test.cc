@@ -1,0 +1,105 @@
+/* cplusplus_test.cc - the public headers, used from C++. */
+#include <tuco.h>
+
+#include <atomic>
+#include <thread>
+
+#include "support/testing.h"
+
+static void produce(tu_channel *c, long n)
+{
+    for (long i = 0; i < n; i++)
+        CHECK_EQ(tu_channel_send(c, &i), 0);
+    tu_channel_close(c);
+}
+
+static int child(std::atomic<int> *sum, int v)
+{
+    sum->fetch_add(v);
+    return v < 0 ? v : 0;
+}
+
+static void note(int *n)
+{
+    ++*n;
+}
+
+struct point {
+    double x, y;
+};
+
+GO_TEST(cplusplus, channels_and_select)
+{
+    tu_chan(long) c = tu_make_chan(long, 0);
+    tu_chan(struct point) p = tu_make_chan(struct point, 1);
+    CHECK_EQ(tu_go(produce, tu_chan_untyped(c), 100L), 0);
+    long sum = 0;
+    int points = 0;
+    for (bool open = true; open;) {
+        tu_select()
+        {
+            tu_on_recv(c, v)
+            {
+                open = tu_recv_ok();
+                sum += v;
+            }
+            tu_on_send(p, (point{1.5, 2.5})) { points++; }
+            tu_on_after(TU_S) { CHECK(false); }
+        }
+        point got;
+        if (tu_try_recv(p, &got) == 0)
+            CHECK(got.y == 2.5);
+    }
+    CHECK_EQ(sum, 4950);
+    tu_free_chan(c);
+    tu_free_chan(p);
+}
+
+GO_TEST(cplusplus, scopes_defers_contexts)
+{
+    std::atomic<int> sum{0};
+    int noted = 0, rc = 1;
+    {
+        tu_defer(note, &noted);
+        tu_scope(s)
+        {
+            for (int i = 0; i < 10; i++)
+                tu_scope_go(&s, child, &sum, i);
+            rc = tu_scope_wait(&s);
+            tu_scope_go(&s, note, &noted);
+        }
+        CHECK_EQ(noted, 1);
+    }
+    CHECK_EQ(noted, 2);
+    CHECK_EQ(rc, 0);
+    CHECK_EQ(sum.load(), 45);
+    tu_context *ctx = tu_with_timeout(nullptr, TU_MS);
+    tu_defer(tu_cancel, ctx);
+    tu_in_context(ctx)
+    {
+        CHECK_EQ(tu_sleep(TU_S), -ETIMEDOUT);
+    }
+}
+
+/* From a std::thread, and out of a block by an exception, the scope still joins. */
+GO_TEST(cplusplus, exceptions_and_threads)
+{
+    std::atomic<int> sum{0};
+    int seen = 0;
+    std::thread t([&] {
+        try {
+            tu_scope(s)
+            {
+                for (int i = 0; i < 10; i++)
+                    tu_scope_go(&s, child, &sum, 1);
+                throw 7;
+            }
+        } catch (int) {
+            seen = sum.load();
+        }
+    });
+    while (sum.load() < 10)
+        tu_yield();
+    t.join();
+    CHECK_EQ(seen, 10);
+}

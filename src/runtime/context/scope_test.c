@@ -1,0 +1,299 @@
+/* scope_test.c - scopes join on every way out; defers run in reverse order. */
+#include <tuco.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#include "support/testing.h"
+
+/* ---- scopes ---- */
+
+static atomic_int finished;
+
+static void slow_child(int yields)
+{
+    for (int i = 0; i < yields; i++)
+        tu_yield();
+    atomic_fetch_add(&finished, 1);
+}
+
+GO_TEST(scope, joins_at_the_end)
+{
+    tu_scope(s)
+    {
+        for (int i = 0; i < 50; i++)
+            tu_scope_go(&s, slow_child, i);
+    }
+    CHECK_EQ(atomic_load(&finished), 50);
+    CHECK(tu_context_current() == NULL);
+    tu_scope(empty)
+    {
+        CHECK_EQ(tu_scope_wait(&empty), 0);
+    }
+}
+
+static int out_by_return(void)
+{
+    tu_scope(s)
+    {
+        tu_scope_go(&s, slow_child, 100);
+        return 1;
+    }
+    return 2;
+}
+
+GO_TEST(scope, joins_on_every_way_out)
+{
+    CHECK_EQ(out_by_return(), 1);
+    CHECK_EQ(atomic_load(&finished), 1);
+    for (int i = 0; i < 3; i++) {
+        tu_scope(s)
+        {
+            tu_scope_go(&s, slow_child, 100);
+            if (i == 0)
+                break;
+            if (i == 1)
+                continue;
+            goto out;
+        }
+    }
+out:
+    CHECK_EQ(atomic_load(&finished), 4);
+    CHECK(tu_context_current() == NULL);
+}
+
+static int sum_child(int *a, long b, char c, unsigned d)
+{
+    *a += (int)(b + c + (int)d);
+    return *a;
+}
+
+static int no_arguments(void)
+{
+    atomic_fetch_add(&finished, 1);
+    return 7; /* not an error */
+}
+
+GO_TEST(scope, arguments_and_results)
+{
+    int a = 1, b = 2;
+    tu_scope(s)
+    {
+        CHECK_EQ(tu_scope_go(&s, sum_child, &a, 10L, (char)3, 4u), 0);
+        CHECK_EQ(tu_scope_go(&s, sum_child, &b, -20L, (char)0, 0u), 0);
+        CHECK_EQ(tu_scope_wait(&s), -18);
+        tu_scope_go(&s, no_arguments);
+        CHECK_EQ(tu_scope_wait(&s), -18); /* the first error stays */
+    }
+    CHECK_EQ(a, 18);
+    CHECK_EQ(b, -18);
+    CHECK_EQ(atomic_load(&finished), 1);
+}
+
+static int wait_child(int *rc)
+{
+    *rc = tu_sleep(10 * TU_S);
+    return *rc;
+}
+
+static int failing_child(int rc, int delay_ms)
+{
+    int slept = tu_sleep(delay_ms * TU_MS);
+    return slept < 0 ? slept : rc;
+}
+
+GO_TEST(scope, first_error_cancels_siblings)
+{
+    int rcs[5] = {0}, body = 0;
+    int64_t start = tu_now();
+    tu_chan(int) never = tu_make_chan(int, 0);
+    tu_scope(s)
+    {
+        for (int i = 0; i < 5; i++)
+            tu_scope_go(&s, wait_child, &rcs[i]);
+        tu_scope_go(&s, failing_child, -EIO, 5);
+        int v;
+        body = tu_recv(never, &v); /* the block runs in the scope's context, too */
+        CHECK_EQ(tu_scope_wait(&s), -EIO);
+    }
+    CHECK_EQ(body, -ECANCELED);
+    for (int i = 0; i < 5; i++)
+        CHECK_EQ(rcs[i], -ECANCELED);
+    CHECK(tu_now() - start < 5 * TU_S);
+    tu_free_chan(never);
+}
+
+GO_TEST(scope, cancelled_from_outside_and_inside)
+{
+    int rc = 0, other = 0;
+    tu_context *ctx = tu_with_timeout(NULL, 5 * TU_MS);
+    tu_in_context(ctx)
+    {
+        tu_scope(s)
+        {
+            tu_scope_go(&s, wait_child, &rc);
+            CHECK_EQ(tu_scope_wait(&s), -ETIMEDOUT); /* the child's own error */
+        }
+    }
+    CHECK_EQ(rc, -ETIMEDOUT);
+    tu_cancel(ctx);
+    tu_scope(s)
+    {
+        tu_scope_go(&s, wait_child, &other);
+        tu_scope_cancel(&s);
+    }
+    CHECK_EQ(other, -ECANCELED);
+}
+
+static int spawn_child(struct tu_scope *s, int depth)
+{
+    if (depth > 0) {
+        tu_scope_go(s, spawn_child, s, depth - 1);
+        tu_scope_go(s, spawn_child, s, depth - 1);
+    }
+    atomic_fetch_add(&finished, 1);
+    return 0;
+}
+
+static int nested_child(int depth)
+{
+    int rc = 0;
+    if (depth == 0)
+        return -EDOM;
+    tu_scope(s)
+    {
+        tu_scope_go(&s, nested_child, depth - 1);
+        rc = tu_scope_wait(&s);
+    }
+    return rc;
+}
+
+GO_TEST(scope, children_of_children)
+{
+    int rc = 1;
+    tu_scope(s)
+    {
+        tu_scope_go(&s, spawn_child, &s, 10);
+    }
+    CHECK_EQ(atomic_load(&finished), (1 << 11) - 1);
+    tu_scope(s)
+    {
+        tu_scope_go(&s, nested_child, 20);
+        rc = tu_scope_wait(&s);
+    }
+    CHECK_EQ(rc, -EDOM); /* passed up through twenty scopes */
+    CHECK_EQ(tu_goroutines(), 1);
+}
+
+static void *scope_on_thread(void *arg)
+{
+    tu_scope(s)
+    {
+        for (int i = 0; i < 20; i++)
+            tu_scope_go(&s, slow_child, i);
+    }
+    *(int *)arg = atomic_load(&finished);
+    return NULL;
+}
+
+GO_TEST(scope, on_a_plain_thread)
+{
+    pthread_t t;
+    int seen = 0;
+    pthread_create(&t, NULL, scope_on_thread, &seen);
+    while (atomic_load(&finished) < 20)
+        tu_yield();
+    pthread_join(t, NULL);
+    CHECK_EQ(seen, 20);
+}
+
+static int maybe_fail(int i)
+{
+    tu_yield();
+    return i % 4 == 3 ? -i : 0;
+}
+
+GO_TEST(scope, many_short_ones)
+{
+    for (int round = 0; round < 2000; round++) {
+        int rc = 0;
+        tu_scope(s)
+        {
+            for (int i = 0; i < round % 6; i++)
+                tu_scope_go(&s, maybe_fail, i);
+            rc = tu_scope_wait(&s);
+        }
+        CHECK_EQ(rc, round % 6 > 3 ? -3 : 0);
+    }
+}
+
+/* ---- defer ---- */
+
+static char trace[64];
+static int traced;
+
+static void note(char c)
+{
+    trace[traced++] = c;
+    trace[traced] = 0;
+}
+
+static int note_pointer(const char *s)
+{
+    note(*s);
+    return 0;
+}
+
+static int defer_and_return(int how)
+{
+    tu_defer(note, 'a');
+    tu_defer(note_pointer, "b");
+    for (int i = 0; i < 2; i++) {
+        tu_defer(note, (char)('0' + i));
+        if (how == 1 && i == 0)
+            continue;
+        if (how == 2)
+            break;
+        if (how == 3)
+            return 3;
+        note('.');
+    }
+    {
+        tu_defer(note, 'x');
+        note('y');
+    }
+    note('e');
+    return how;
+}
+
+TEST(defer, runs_in_reverse_on_every_way_out)
+{
+    static const char *const expected[] = {".0.1yxeba", "0.1yxeba", "0yxeba", "0ba"};
+    for (int how = 0; how < 4; how++) {
+        traced = 0;
+        CHECK_EQ(defer_and_return(how), how);
+        if (strcmp(trace, expected[how]) != 0)
+            test_fail(__FILE__, __LINE__, "way %d: %s, expected %s", how, trace, expected[how]);
+    }
+}
+
+TEST(defer, keeps_the_argument_of_its_moment)
+{
+    traced = 0;
+    char c = '1';
+    {
+        tu_defer(note, c);
+        c = '2';
+        tu_defer(note, c);
+        c = '3';
+    }
+    CHECK(!strcmp(trace, "21"));
+    tu_context *ctx = tu_with_cancel(NULL), *kept = tu_context_retain(ctx);
+    {
+        tu_defer(tu_cancel, ctx);
+        CHECK_EQ(tu_context_error(kept), 0);
+    }
+    CHECK_EQ(tu_context_error(kept), -ECANCELED);
+    tu_context_release(kept);
+}
