@@ -137,10 +137,10 @@ static uint32_t effect_of(const struct config_row *row)
 
 static int refuse(struct config_error *error, struct slice name, const char *reason)
 {
-    char why[sizeof error->text]; /* reason may lie in error->text */
-    (void)snprintf(why, sizeof why, "%s", reason);
+    char why[257]; /* reason may lie in error->text */
+    (void)snprintf(why, sizeof why, "%.256s", reason);
     (void)snprintf(error->text, sizeof error->text,
-                   "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
+                   "ERR CONFIG SET failed (possibly related to argument '%.*s') - %.256s",
                    name.size < 64 ? (int)name.size : 64, name.data, why);
     return -EINVAL;
 }

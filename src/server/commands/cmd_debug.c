@@ -221,7 +221,8 @@ static void debug_protocol(struct call *call)
 
 static void debug_segfault(struct call *call)
 {
-    *(volatile int *)(uintptr_t)8 = 1;
+    volatile int *volatile nowhere = NULL;
+    *nowhere = 1;
 }
 
 static void debug_panic(struct call *call)
