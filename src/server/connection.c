@@ -387,12 +387,13 @@ static bool serve_input(struct run *run)
     if (!read_input(run))
         return false;
     execute_input(run);
+    uint32_t flags = client_flags(run->client);
+    if (flags & CLIENT_CLOSE_NOW)
+        return false;
     send_replies(run);
-    if (run->reply.overflow || run->broken)
+    if (run->reply.overflow || run->broken || (flags & CLIENT_CLOSE_AFTER_REPLY))
         return true;
-    if (!(client_flags(run->client) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)))
-        return !input_too_big(run) && keep_input(run);
-    return true;
+    return !input_too_big(run) && keep_input(run);
 }
 
 /* ---- the handler ---- */

@@ -1,264 +1,195 @@
 #!/usr/bin/env python3
-"""run.py OURS THEIRS [-n COUNT] [-s SEED] [-c COMMAND...]
+"""Random command streams on two servers: every reply and the digest of the data at the end must agree.
 
-Sends the same random commands to two servers (HOST:PORT or PORT) and stops at the first difference in
-replies or, after each round, in what the databases hold. THEIRS is meant to be a valkey-server 9.1.
-The words are drawn so that options meet each other, conflict, lack their values and have bad ones.
-Both servers are emptied first. Exit status 0: no difference.
+  run.py - HOST:PORT                     starts build/tuco-server and compares it with the one given
+  run.py HOST:PORT HOST:PORT -s 7 -n 500 ours and theirs; a seed and a number of streams
+  run.py - HOST:PORT -c SET GETEX TTL    only these commands
+
+Both servers are FLUSHED. A stream that differs is shrunk by leaving out commands and words while it still
+differs, and printed as a transcript for tests/commands, with the replies of the server it was compared to.
+Replies are compared as they come, but: KEYS and SCAN in any order, what depends on the clock within two seconds.
 """
 import argparse
+import os
 import random
-import socket
 import sys
 import time
 
-KEYS = ["k1", "k2", "k3", "k4", "none", "n1", "n2", "f1", "{x}long" * 3]
-VALUES = ["", "a", "abc", "xabcx", "10", "-5", "9223372036854775807", "9223372036854775806", "3.5",
-          "1e3", " 7", "007", "-0", "+1", "v" * 70, "\x00\xff\r\n", "0x10", "nan", "inf", "x"]
-INTS = ["0", "1", "-1", "2", "5", "10", "100", "-100", "9223372036854775807", "-9223372036854775808",
-        "9223372036854775808", "abc", "", " 1", "1 ", "1.5", "01", "+1", "2147483648", "4294967296"]
-LATER = ["200000", "1000000", "5000000", "0", "-1", "9223372036854775807", "9223372036854775", "abc",
-         "-9223372036854775808", "1.0", ""]
-UNIX = ["99999999999", "9999999999999", "1", "0", "-5", "x", "9223372036854775807",
-        "9223372036854775", "-9223372036854775808"]
-DBS = ["0", "1", "2", "15", "16", "-1", "x", "99999999999", "2147483648"]
-FLOATS = ["1", "0.1", "-0.5", "1e2", "abc", "", "nan", "inf", "-inf", "1e400", " 1", "3.0e3", "1e-5", "0x1p3",
-          "123456789.123456789", "1e17", "5e-324"]
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from differential import grammars  # noqa: E402
+from lib import resp, server  # noqa: E402
+from lib.connection import Closed, Connection  # noqa: E402
 
-
-def key(r):
-    return r.choice(KEYS)
-
-
-def some(r, words, low, high):
-    return [r.choice(words) for _ in range(r.randint(low, high))]
-
-
-def case(r, word):
-    return "".join(c.upper() if r.random() < 0.5 else c.lower() for c in word)
-
-
-def options(r, tokens, most=4):
-    """Words from {token: value words or None}, sometimes incomplete or unknown."""
-    out = []
-    for _ in range(r.choice([0, 1, 1, 1, 2, 2, 3, most])):
-        token = r.choice(list(tokens))
-        out.append(case(r, token))
-        values = tokens[token]
-        if values is not None and r.random() < 0.96:
-            out.append(r.choice(values))
-    if r.random() < 0.04:
-        out.append(r.choice(["FOO", "", "EXX", "N"]))
-    return out
-
-
-TIMES = {"EX": LATER, "PX": LATER, "EXAT": UNIX, "PXAT": UNIX}
-CONDITIONS = {"NX": None, "XX": None, "GT": None, "LT": None}
-GRAMMARS = {
-    "SET": lambda r: [key(r), r.choice(VALUES)] + options(
-        r, {**TIMES, "NX": None, "XX": None, "IFEQ": VALUES, "GET": None, "KEEPTTL": None, "PERSIST": None}),
-    "GETEX": lambda r: [key(r)] + options(r, {**TIMES, "PERSIST": None, "KEEPTTL": None}, 2),
-    "GET": lambda r: [key(r)],
-    "GETDEL": lambda r: [key(r)],
-    "GETSET": lambda r: [key(r), r.choice(VALUES)],
-    "GETRANGE": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
-    "SUBSTR": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
-    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "536870911", "536870912"]), r.choice(VALUES)],
-    "SETNX": lambda r: [key(r), r.choice(VALUES)],
-    "SETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
-    "PSETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
-    "STRLEN": lambda r: [key(r)],
-    "APPEND": lambda r: [key(r), r.choice(VALUES)],
-    "INCR": lambda r: [key(r)],
-    "DECR": lambda r: [key(r)],
-    "INCRBY": lambda r: [key(r), r.choice(INTS)],
-    "DECRBY": lambda r: [key(r), r.choice(INTS)],
-    "INCRBYFLOAT": lambda r: [r.choice(["f1", "n1", "k1"]), r.choice(FLOATS)],
-    "DELIFEQ": lambda r: [key(r), r.choice(VALUES)],
-    "MGET": lambda r: some(r, KEYS, 0, 4),
-    "MSET": lambda r: [w for _ in range(r.randint(0, 3)) for w in (key(r), r.choice(VALUES))] +
-    some(r, KEYS, 0, 1) * (r.random() < 0.1),
-    "MSETNX": lambda r: [w for _ in range(r.randint(0, 3)) for w in (key(r), r.choice(VALUES))] +
-    some(r, KEYS, 0, 1) * (r.random() < 0.1),
-    "MSETEX": lambda r: [r.choice(["1", "2", "1", "2", "3", "0", "-1", "x", "2147483648"])] +
-    [w for _ in range(r.choice([1, 2, 2, 3])) for w in (key(r), r.choice(VALUES))] +
-    options(r, {**TIMES, "NX": None, "XX": None, "KEEPTTL": None}, 3),
-    "LCS": lambda r: [key(r), key(r)] + options(
-        r, {"LEN": None, "IDX": None, "MINMATCHLEN": INTS, "WITHMATCHLEN": None}, 3),
-    "COPY": lambda r: [key(r), key(r)] + options(r, {"DB": DBS, "REPLACE": None}, 2),
-    "MOVE": lambda r: [key(r), r.choice(DBS)],
-    "RENAME": lambda r: [key(r), key(r)],
-    "RENAMENX": lambda r: [key(r), key(r)],
-    "DEL": lambda r: some(r, KEYS, 0, 3),
-    "UNLINK": lambda r: some(r, KEYS, 0, 3),
-    "EXISTS": lambda r: some(r, KEYS, 0, 4),
-    "TOUCH": lambda r: some(r, KEYS, 0, 4),
-    "TYPE": lambda r: [key(r)],
-    "EXPIRE": lambda r: [key(r), r.choice(LATER)] + options(r, CONDITIONS, 3),
-    "PEXPIRE": lambda r: [key(r), r.choice(["100000", "9999999"] + LATER[3:])] + options(r, CONDITIONS, 3),
-    "EXPIREAT": lambda r: [key(r), r.choice(UNIX)] + options(r, CONDITIONS, 3),
-    "PEXPIREAT": lambda r: [key(r), r.choice(UNIX)] + options(r, CONDITIONS, 3),
-    "PERSIST": lambda r: [key(r)],
-    "TTL": lambda r: [key(r)],
-    "PTTL": lambda r: [key(r)],
-    "EXPIRETIME": lambda r: [key(r)],
-    "PEXPIRETIME": lambda r: [key(r)],
-    "KEYS": lambda r: [r.choice(["*", "k*", "k[12]", "none", "?1", "[^k]*", "k[1-3]", "\\k1", "", "*x*", "k[", "{x}*"])],
-    "SCAN": lambda r: [r.choice(["0", "0", "0", "0", "x", "-1", "18446744073709551615", "+0", " 0", "00", "", "0 ",
-                                 "18446744073709551616", "-0"])] +
-    (["COUNT", "1000"] if r.random() < 0.8 else []) +
-    options(r, {"MATCH": ["k*", "*"], "TYPE": ["string", "STRING", "hash", "foo", "stream"],
-                "COUNT": ["1000", "100", "0", "-1", "x"]}, 3),
-    "OBJECT": lambda r: r.choice([["ENCODING", key(r)], ["REFCOUNT", key(r)], ["FREQ", key(r)],
-                                  ["IDLETIME", key(r)], ["NOSUCH", key(r)], ["ENCODING"], []]),
-    "COMMAND": lambda r: r.choice([
-        ["GETKEYS"] + inner(r), ["GETKEYSANDFLAGS"] + inner(r), ["LIST", "FILTERBY"], ["GETKEYS"],
-        ["LIST", "FILTERBY", "MODULE", "x"], ["LIST", "FILTERBY", "PATTERN", "getex"], ["NOSUCH"],
-        ["LIST", "FILTERBY", "ACLCAT", "nosuch"], ["INFO", "nosuch", "get", "mset", "set", "lcs"],
-        ["LIST", "FOO", "PATTERN", "x"], ["COUNT", "x"], ["DOCS", "nosuch"]]),
-    "NOSUCHCOMMAND": lambda r: some(r, VALUES, 0, 3),
-}
-LOOSE = {"TTL": 2, "PTTL": 2000, "EXPIRETIME": 2, "PEXPIRETIME": 2000}
-UNORDERED = {"KEYS"}
-
-
-def inner(r):
-    name = r.choice([n for n in GRAMMARS if n not in ("COMMAND",)])
-    return [name] + GRAMMARS[name](r)
-
-
-class Server:
+class Side:
     def __init__(self, address):
-        host, _, port = address.rpartition(":")
-        self.socket = socket.create_connection((host or "127.0.0.1", int(port)))
-        self.file = self.socket.makefile("rb")
+        self.address = address
+        self.control = Connection(address)
 
-    def call(self, *words):
-        data = [w.encode("latin1") for w in words]
-        self.socket.sendall(b"*%d\r\n" % len(data) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w) for w in data))
-        return self.read()
-
-    def read(self):
-        line = self.file.readline()
-        if not line:
-            raise EOFError("connection closed")
-        kind, rest = line[:1].decode(), line[1:-2]
-        if kind in "+-":
-            return kind, rest
-        if kind in ":,#(":
-            return kind, rest if kind != ":" else int(rest)
-        if kind == "_":
-            return kind, None
-        size = int(rest)
-        if kind in "$=":
-            return kind, None if size < 0 else self.file.read(size + 2)[:-2]
-        if size < 0:
-            return kind, None
-        items = [self.read() for _ in range(size * (2 if kind == "%" else 1))]
-        if kind == "~":
-            items.sort(key=repr)
-        return kind, items
+    def play(self, stream, protocol):
+        """The replies to the stream on a new connection, then the digest of all data."""
+        self.control.call("FLUSHALL")
+        with Connection(self.address, protocol, timeout=20.0) as client:
+            client.send(b"".join(resp.encode(words) for words in stream))
+            replies = []
+            try:
+                for _ in stream:
+                    replies.append(client.read())
+            except Closed as how:
+                replies.append(("closed", str(how)))
+            except TimeoutError:
+                replies.append(("timeout", None))
+            except resp.ProtocolError as why:
+                replies.append(("broken", str(why)))
+        replies.append(self.control.command("DEBUG", "DIGEST"))
+        return replies
 
 
-def same(words, a, b):
-    name = words[0].upper() if words else ""
+def near(words, a, b):
+    """Replies agree where they must: in any order, or near in time, for the commands that allow it."""
     if a == b:
         return True
+    name = words[0].upper() if words else b""
     if a[0] != b[0] or a[1] is None or b[1] is None:
         return False
-    if name in LOOSE and a[0] == ":":
-        return (a[1] < 0) == (b[1] < 0) and abs(a[1] - b[1]) <= LOOSE[name]
-    if name in UNORDERED and a[0] == "*":
+    if name == b"HELLO":
+        return a[0] in "*%"
+    if name == b"KEYS" and a[0] == "*":
         return sorted(a[1]) == sorted(b[1])
-    if name == "SCAN" and a[0] == "*" and (words[1] == "18446744073709551615" or "1000" not in words):
-        return True  # a position of their own making, or a part: what is there, nobody knows
-    if name == "SCAN" and a[0] == "*":
+    if name == b"SCAN" and a[0] == "*":
+        if not any(w in (b"1000", b"100") for w in words) or words[1].lstrip(b" +0-") != b"":
+            return True  # a part, or a cursor of nobody's making: what comes is each server's own
         return a[1][0] == b[1][0] and sorted(a[1][1][1]) == sorted(b[1][1][1])
-    if name == "OBJECT" and a[0] == ":":
-        return abs(a[1] - b[1]) <= 1
-    if name == "COMMAND":
-        return shape(a, b)
+    if name in (b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"OBJECT") and a[0] == ":" and min(a[1], b[1]) >= 0:
+        return abs(a[1] - b[1]) <= (2000 if name.startswith(b"P") else 2)
+    if name == b"COMMAND":
+        return facts(a) == facts(b)
     return False
 
 
-def shape(a, b):
-    """COMMAND's own words may differ; everything else may not."""
-    if a[0] != b[0]:
-        return False
-    if isinstance(a[1], list) and isinstance(b[1], list):
-        if len(a[1]) != len(b[1]):
-            return False
-        for i, (x, y) in enumerate(zip(a[1], b[1])):
-            prose = i > 0 and a[1][i - 1][1] in (b"notes", b"summary", b"complexity")
-            if not prose and not shape(x, y):
-                return False
-        return True
-    return a == b
+def facts(reply):
+    """COMMAND's reply without what each server says in its own words."""
+    if isinstance(reply, tuple) and reply[0] in ("%", "*", "~"):
+        items = [item for pair in reply[1] for item in pair] if reply[0] == "%" else list(reply[1])
+        for i in range(1, len(items)):
+            if items[i - 1] in (("$", b"notes"), ("$", b"summary"), ("$", b"complexity")):
+                items[i] = "prose"
+        items = [facts(item) for item in items]
+        return (reply[0], sorted(items, key=repr) if reply[0] == "~" else items)
+    return reply
 
 
-def state(server):
-    out = {}
-    for db in ("0", "1", "2", "15"):
-        server.call("SELECT", db)
-        for _, name in server.call("KEYS", "*")[1]:
-            k = name.decode("latin1")
-            out[db, k] = (server.call("GET", k), server.call("PEXPIRETIME", k)[1])
-    server.call("SELECT", "0")
-    return out
+def compare(stream, ours, theirs):
+    """The index of the first reply that is not near, or None. EXEC's elements are compared as what they answer."""
+    queued = []
+    for i, words in enumerate(stream):
+        a = ours[i] if i < len(ours) else ("missing", None)
+        b = theirs[i] if i < len(theirs) else ("missing", None)
+        if a == b == ("+", b"QUEUED"):
+            queued.append(words)
+            continue
+        if words and words[0].upper() == b"EXEC" and a[0] == b[0] == "*" and a[1] and b[1]:
+            if len(a[1]) != len(b[1]) or not all(near(w, x, y) for w, x, y in zip(queued, a[1], b[1])):
+                return i
+        elif not near(words, a, b):
+            return i
+        elif a[0] in ("closed", "timeout", "broken", "missing"):
+            return None
+        if words and words[0].upper() in (b"EXEC", b"DISCARD", b"MULTI"):
+            queued = []
+    return None if near([b"DEBUG"], ours[-1], theirs[-1]) else len(stream)
 
 
-def same_state(a, b):
-    if a.keys() != b.keys():
-        return "keys differ: %r" % sorted(a.keys() ^ b.keys())
-    for k in a:
-        if a[k][0] != b[k][0] or (a[k][1] < 0) != (b[k][1] < 0) or abs(a[k][1] - b[k][1]) > 2000:
-            return "%r: %r and %r" % (k, a[k], b[k])
-    return None
+def difference(left, right, stream, protocol):
+    """None, or (index of the first reply that differs, ours, theirs); after the last reply comes the digest."""
+    ours, theirs = left.play(stream, protocol), right.play(stream, protocol)
+    at = compare(stream, ours, theirs)
+    if at is None:
+        return None
+    return at, (ours + [("missing", None)] * len(stream))[at], (theirs + [("missing", None)] * len(stream))[at]
+
+
+def shrink(left, right, stream, protocol):
+    """A smaller stream that still differs: chunks are left out, then words are made plain."""
+    def differs(candidate):
+        return candidate and difference(left, right, candidate, protocol) is not None
+    found = difference(left, right, stream, protocol)
+    stream = stream[:found[0] + 1]
+    chunk = max(1, len(stream) // 2)
+    while chunk:
+        at = 0
+        while at < len(stream):
+            candidate = stream[:at] + stream[at + chunk:]
+            if differs(candidate):
+                stream = candidate
+            else:
+                at += chunk
+        chunk //= 2
+    for i, words in enumerate(stream):
+        for j in range(len(words) - 1, 0, -1):
+            for plain in (None, b"a", b"1", words[j][:len(words[j]) // 2]):
+                replaced = words[:j] + ([] if plain is None else [plain]) + words[j + 1:]
+                if replaced != words and differs(stream[:i] + [replaced] + stream[i + 1:]):
+                    words = replaced
+                    stream[i] = words
+                    break
+    return stream
+
+
+def transcript(right, stream, protocol, found):
+    replies = right.play(stream, protocol)
+    lines = ["# found by tests/differential/run.py (RESP%d)" % protocol]
+    for words, reply in zip(stream, replies):
+        lines.append("> " + " ".join(w.decode() if w and all(33 <= c < 127 and c not in b'"\'\\' for c in w)
+                                     else resp.quote_text(w) for w in words))
+        if reply[0] not in ("closed", "timeout", "broken"):
+            lines += ["< " + resp.show_lines(reply)[0]] + resp.show_lines(reply)[1:]
+    def text(reply):
+        return resp.show(reply) if reply[0] not in ("closed", "timeout", "broken", "missing") else repr(reply)
+    where = "digest" if found[0] >= len(stream) else "reply %d" % (found[0] + 1)
+    return "\n".join(lines) + "\n# %s: ours %s\n# %s: theirs %s" % (where, text(found[1])[:600], where, text(found[2])[:600])
+
+
+def address(text):
+    host, port = text.rsplit(":", 1)
+    return host, int(port)
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("ours")
-    parser.add_argument("theirs")
-    parser.add_argument("-n", type=int, default=20000)
-    parser.add_argument("-s", type=int, default=int(time.time()))
-    parser.add_argument("-c", nargs="*", default=list(GRAMMARS))
-    parser.add_argument("-k", action="store_true", help="go on after a difference")
-    opts = parser.parse_args()
-    r = random.Random(opts.s)
-    pair = [Server(opts.ours), Server(opts.theirs)]
-    differences, log = set(), []
-    for protocol in ("2", "3"):
-        for s in pair:
-            s.call("FLUSHALL")
-            s.call("HELLO", protocol)
-        for i in range(opts.n // 2):
-            name = r.choice(opts.c)
-            words = [case(r, name)] + GRAMMARS[name](r)
-            log.append(words)
-            a, b = [s.call(*words) for s in pair]
-            if not same(words, a, b):
-                kind = (name, a[0], b[0], a[1] if a[0] == "-" else "", b[1] if b[0] == "-" else "")
-                if kind not in differences:
-                    print("RESP%s seed %d #%d %r\n  ours   %r\n  theirs %r" % (protocol, opts.s, i, words, a, b))
-                differences.add(kind)
-                if not opts.k:
-                    return 1
-            if i % 200 == 199:
-                bad = same_state(state(pair[0]), state(pair[1]))
-                if bad:
-                    print("RESP%s seed %d #%d: state: %s" % (protocol, opts.s, i, bad))
-                    for w in log[-50:]:
-                        if not opts.k:
-                            print("   ", w)
-                    if not opts.k:
-                        return 1
-                    differences.add(("state", bad))
-                    for s in pair:
-                        s.call("FLUSHALL")
-                log.clear()
-    print("%d commands, seed %d: %d differences" % (opts.n, opts.s, len(differences)))
-    return 1 if differences else 0
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("ours", help="HOST:PORT, or - to start a server")
+    options.add_argument("theirs", help="HOST:PORT")
+    options.add_argument("-s", "--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
+    options.add_argument("-n", "--streams", type=int, default=100)
+    options.add_argument("-l", "--length", type=int, default=200)
+    options.add_argument("-c", "--commands", nargs="*", help="only these, of " + " ".join(grammars.ALL))
+    options.add_argument("-f", "--failures", type=int, default=5, help="stop after so many kinds of difference")
+    chosen = options.parse_args()
+    own = server.Server() if chosen.ours == "-" else None
+    left, right = Side(own.address if own else address(chosen.ours)), Side(address(chosen.theirs))
+    begun, failures, kinds = time.monotonic(), 0, set()
+    print("seed %d" % chosen.seed)
+    for number in range(chosen.streams):
+        protocol, dice = 2 + number % 2, random.Random(chosen.seed + number)
+        stream = [grammars.command(dice, chosen.commands) for _ in range(chosen.length)]
+        if difference(left, right, stream, protocol) is None:
+            continue
+        failures += 1
+        small = shrink(left, right, stream, protocol)
+        found = difference(left, right, small, protocol)
+        if found is None:
+            print("stream %d: differed once, not again" % number)
+            continue
+        kind = tuple(words[0].upper() for words in small)
+        if kind not in kinds:
+            print("\nstream %d of seed %d differs:\n%s" % (number, chosen.seed, transcript(right, small, protocol, found)),
+                  flush=True)
+        kinds.add(kind)
+        if len(kinds) >= chosen.failures:
+            break
+    print("%d streams of %d commands, %d differ, %.1f s" % (number + 1, chosen.length, failures, time.monotonic() - begun))
+    if own:
+        own.stop()
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -295,8 +295,8 @@ static void client_help(struct call *call)
 #define YES_NO   ARG_TOKEN("yes", "YES"), ARG_TOKEN("no", "NO")
 #define O        ARG_OPTIONAL
 #define FILTER_STRING(n, word, ...) ARG_STRING(n, .token = word, O, ##__VA_ARGS__)
-/* The filters that both have, from NAME on. */
-#define LATE_FILTERS                                                                               \
+/* The filters that both have, from NAME on; the types that NOT-TYPE knows differ. */
+#define LATE_FILTERS(...)                                                                          \
     FILTER_STRING("name", "NAME", .since = "9.0.0"),                                               \
         ARG_INTEGER("idle", .token = "IDLE", O, .since = "9.0.0"),                                 \
         FILTER_STRING("flags", "FLAGS", .since = "9.0.0"),                                         \
@@ -305,8 +305,7 @@ static void client_help(struct call *call)
         ARG_INTEGER("db", .token = "DB", O, .since = "9.0.0"),                                     \
         FILTER_STRING("capa", "CAPA", .since = "9.0.0"),                                           \
         FILTER_STRING("ip", "IP", .since = "9.0.0"),                                               \
-        ARG_ONEOF("not-client-type", (O, .token = "NOT-TYPE", .since = "9.0.0"),                   \
-                  ALL_TYPES(NULL, NULL)),                                                          \
+        ARG_ONEOF("not-client-type", (O, .token = "NOT-TYPE", .since = "9.0.0"), __VA_ARGS__),     \
         ARG_INTEGER("not-client-id", .token = "NOT-ID", O, ARG_MULTIPLE, .since = "9.0.0"),        \
         FILTER_STRING("not-username", "NOT-USER", .since = "9.0.0"),                               \
         FILTER_STRING("not-addr", "NOT-ADDR", .display = "ip:port", .since = "9.0.0"),             \
@@ -327,7 +326,7 @@ static const struct arg kill_new_format[] = {
     FILTER_STRING("laddr", "LADDR", .display = "ip:port", .since = "6.2.0"),
     ARG_ONEOF("skipme", (O, .token = "SKIPME"), YES_NO),
     ARG_INTEGER("maxage", .token = "MAXAGE", O, .since = "8.0.0"),
-    LATE_FILTERS,
+    LATE_FILTERS(ALL_TYPES(NULL, NULL)),
 };
 static const struct arg kill_formats[] = {
     ARG_STRING("old-format", .display = "ip:port", .deprecated_since = "2.8.12"),
@@ -351,7 +350,7 @@ static const struct arg list_args[] = {
     FILTER_STRING("laddr", "LADDR", .display = "ip:port", .since = "8.1.0"),
     ARG_ONEOF("skipme", (O, .token = "SKIPME", .since = "8.1.0"), YES_NO),
     ARG_INTEGER("maxage", .token = "MAXAGE", O, .since = "8.1.0"),
-    LATE_FILTERS,
+    LATE_FILTERS(TYPES),
 };
 static const struct arg switch_args[] = {ARG_ONEOF("enabled", (.id = 0), ON_OFF)};
 static const struct arg reply_args[] = {
@@ -390,10 +389,30 @@ const struct command client_subcommands[] = {
         .tips = varying_tips),
     ROW("KILL", client_kill, -3, COMMON | CMD_ADMIN, "2.4.0",
         "O(N) where N is the number of client connections", "Closes connections.",
-        WORDS(kill_args)),
+        WORDS(kill_args),
+        .history = ROW_WORDS("2.8.12", "Filters, and with them more than one connection.",
+                             "2.8.12", "Filter ID.",
+                             "3.2.0", "Type master.",
+                             "5.0.0", "Type replica, which may still be written slave.",
+                             "6.2.0", "Filter LADDR.",
+                             "8.0.0", "Filter MAXAGE.",
+                             "8.0.0", "Type primary, which may still be written master.",
+                             "8.1.0", "ID takes several numbers.",
+                             "9.0.0", "Filters by name, idle time, flags, library, database, "
+                                      "capabilities and IP, and the opposite of each.")),
     ROW("LIST", client_list, -2, COMMON | CMD_ADMIN, "2.4.0",
         "O(N) where N is the number of client connections", "Describes the open connections.",
-        WORDS(list_args), .tips = varying_tips),
+        WORDS(list_args), .tips = varying_tips,
+        .history = ROW_WORDS("2.8.12", "Field id.",
+                             "5.0.0", "Filter TYPE.",
+                             "6.0.0", "Field user.",
+                             "6.2.0", "Fields argv-mem, tot-mem, laddr and redir; filter ID.",
+                             "7.0.0", "Fields resp, multi-mem, rbs and rbp.",
+                             "7.0.3", "Field ssub.",
+                             "8.0.0", "Type primary, which may still be written master.",
+                             "8.1.0", "Filters USER, ADDR, LADDR, SKIPME and MAXAGE.",
+                             "9.0.0", "Filters by name, idle time, flags, library, database, "
+                                      "capabilities and IP, and the opposite of each.")),
     ROW("NO-EVICT", client_no_evict, 3, COMMON | CMD_ADMIN | CMD_ALLOW_BUSY, "7.0.0", "O(1)",
         "Protects the connection from being closed to save memory.", WORDS(switch_args)),
     ROW("NO-TOUCH", client_no_touch, 3, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",

@@ -1,0 +1,147 @@
+"""Words for random commands: options meet each other, conflict, lack their values and have bad ones.
+
+GRAMMARS has, for each command, a function from a random.Random to the words that follow its name; STEPS are
+the commands that only mean something beside others. All words are text, one character a byte (latin-1).
+"""
+KEYS = ["k1", "k2", "k3", "k4", "none", "n1", "n2", "f1", "{x}long" * 3]
+VALUES = ["", "a", "abc", "xabcx", "10", "-5", "9223372036854775807", "9223372036854775806", "3.5",
+          "1e3", " 7", "007", "-0", "+1", "v" * 70, "\x00\xff\r\n", "0x10", "nan", "inf", "x"]
+INTS = ["0", "1", "-1", "2", "5", "10", "100", "-100", "9223372036854775807", "-9223372036854775808",
+        "9223372036854775808", "abc", "", " 1", "1 ", "1.5", "01", "+1", "2147483648", "4294967296"]
+LATER = ["200000", "1000000", "5000000", "0", "-1", "9223372036854775807", "9223372036854775", "abc",
+         "-9223372036854775808", "1.0", ""]
+UNIX = ["99999999999", "9999999999999", "1", "0", "-5", "x", "9223372036854775807",
+        "9223372036854775", "-9223372036854775808"]
+DBS = ["0", "1", "2", "15", "16", "-1", "x", "99999999999", "2147483648"]
+FLOATS = ["1", "0.1", "-0.5", "1e2", "abc", "", "nan", "inf", "-inf", "1e400", " 1", "3.0e3", "1e-5", "0x1p3",
+          "123456789.123456789", "1e17", "5e-324"]
+
+
+def key(r):
+    return r.choice(KEYS)
+
+
+def some(r, words, low, high):
+    return [r.choice(words) for _ in range(r.randint(low, high))]
+
+
+def case(r, word):
+    return "".join(c.upper() if r.random() < 0.5 else c.lower() for c in word)
+
+
+def options(r, tokens, most=4):
+    """Words from {token: value words or None}, sometimes incomplete or unknown."""
+    out = []
+    for _ in range(r.choice([0, 1, 1, 1, 2, 2, 3, most])):
+        token = r.choice(list(tokens))
+        out.append(case(r, token))
+        values = tokens[token]
+        if values is not None and r.random() < 0.96:
+            out.append(r.choice(values))
+    if r.random() < 0.04:
+        out.append(r.choice(["FOO", "", "EXX", "N"]))
+    return out
+
+
+TIMES = {"EX": LATER, "PX": LATER, "EXAT": UNIX, "PXAT": UNIX}
+CONDITIONS = {"NX": None, "XX": None, "GT": None, "LT": None}
+GRAMMARS = {
+    "SET": lambda r: [key(r), r.choice(VALUES)] + options(
+        r, {**TIMES, "NX": None, "XX": None, "IFEQ": VALUES, "GET": None, "KEEPTTL": None, "PERSIST": None}),
+    "GETEX": lambda r: [key(r)] + options(r, {**TIMES, "PERSIST": None, "KEEPTTL": None}, 2),
+    "GET": lambda r: [key(r)],
+    "GETDEL": lambda r: [key(r)],
+    "GETSET": lambda r: [key(r), r.choice(VALUES)],
+    "GETRANGE": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
+    "SUBSTR": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
+    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "536870911", "536870912"]), r.choice(VALUES)],
+    "SETNX": lambda r: [key(r), r.choice(VALUES)],
+    "SETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
+    "PSETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
+    "STRLEN": lambda r: [key(r)],
+    "APPEND": lambda r: [key(r), r.choice(VALUES)],
+    "INCR": lambda r: [key(r)],
+    "DECR": lambda r: [key(r)],
+    "INCRBY": lambda r: [key(r), r.choice(INTS)],
+    "DECRBY": lambda r: [key(r), r.choice(INTS)],
+    "INCRBYFLOAT": lambda r: [r.choice(["f1", "n1", "k1"]), r.choice(FLOATS)],
+    "DELIFEQ": lambda r: [key(r), r.choice(VALUES)],
+    "MGET": lambda r: some(r, KEYS, 0, 4),
+    "MSET": lambda r: [w for _ in range(r.randint(0, 3)) for w in (key(r), r.choice(VALUES))] +
+    some(r, KEYS, 0, 1) * (r.random() < 0.1),
+    "MSETNX": lambda r: [w for _ in range(r.randint(0, 3)) for w in (key(r), r.choice(VALUES))] +
+    some(r, KEYS, 0, 1) * (r.random() < 0.1),
+    "MSETEX": lambda r: [r.choice(["1", "2", "1", "2", "3", "0", "-1", "x", "2147483648"])] +
+    [w for _ in range(r.choice([1, 2, 2, 3])) for w in (key(r), r.choice(VALUES))] +
+    options(r, {**TIMES, "NX": None, "XX": None, "KEEPTTL": None}, 3),
+    "LCS": lambda r: [key(r), key(r)] + options(
+        r, {"LEN": None, "IDX": None, "MINMATCHLEN": INTS, "WITHMATCHLEN": None}, 3),
+    "COPY": lambda r: [key(r), key(r)] + options(r, {"DB": DBS, "REPLACE": None}, 2),
+    "MOVE": lambda r: [key(r), r.choice(DBS)],
+    "RENAME": lambda r: [key(r), key(r)],
+    "RENAMENX": lambda r: [key(r), key(r)],
+    "DEL": lambda r: some(r, KEYS, 0, 3),
+    "UNLINK": lambda r: some(r, KEYS, 0, 3),
+    "EXISTS": lambda r: some(r, KEYS, 0, 4),
+    "TOUCH": lambda r: some(r, KEYS, 0, 4),
+    "TYPE": lambda r: [key(r)],
+    "EXPIRE": lambda r: [key(r), r.choice(LATER)] + options(r, CONDITIONS, 3),
+    "PEXPIRE": lambda r: [key(r), r.choice(["100000", "9999999"] + LATER[3:])] + options(r, CONDITIONS, 3),
+    "EXPIREAT": lambda r: [key(r), r.choice(UNIX)] + options(r, CONDITIONS, 3),
+    "PEXPIREAT": lambda r: [key(r), r.choice(UNIX)] + options(r, CONDITIONS, 3),
+    "PERSIST": lambda r: [key(r)],
+    "TTL": lambda r: [key(r)],
+    "PTTL": lambda r: [key(r)],
+    "EXPIRETIME": lambda r: [key(r)],
+    "PEXPIRETIME": lambda r: [key(r)],
+    "KEYS": lambda r: [r.choice(["*", "k*", "k[12]", "none", "?1", "[^k]*", "k[1-3]", "\\k1", "", "*x*", "k[", "{x}*"])],
+    "SCAN": lambda r: [r.choice(["0", "0", "0", "0", "x", "-1", "18446744073709551615", "+0", " 0", "00", "", "0 ",
+                                 "18446744073709551616", "-0"])] +
+    (["COUNT", "1000"] if r.random() < 0.8 else []) +
+    options(r, {"MATCH": ["k*", "*"], "TYPE": ["string", "STRING", "hash", "foo", "stream"],
+                "COUNT": ["1000", "100", "0", "-1", "x"]}, 3),
+    "OBJECT": lambda r: r.choice([["ENCODING", key(r)], ["REFCOUNT", key(r)], ["FREQ", key(r)],
+                                  ["IDLETIME", key(r)], ["NOSUCH", key(r)], ["ENCODING"], []]),
+    "COMMAND": lambda r: r.choice([
+        ["GETKEYS"] + inner(r), ["GETKEYSANDFLAGS"] + inner(r), ["LIST", "FILTERBY"], ["GETKEYS"],
+        ["LIST", "FILTERBY", "MODULE", "x"], ["LIST", "FILTERBY", "PATTERN", "getex"], ["NOSUCH"],
+        ["LIST", "FILTERBY", "ACLCAT", "nosuch"], ["INFO", "nosuch", "get", "mset", "set", "lcs"],
+        ["LIST", "FOO", "PATTERN", "x"], ["COUNT", "x"], ["DOCS", "nosuch"]]),
+    "NOSUCHCOMMAND": lambda r: some(r, VALUES, 0, 3),
+}
+def inner(r):
+    name = r.choice([n for n in GRAMMARS if n not in ("COMMAND",)])
+    return [name] + GRAMMARS[name](r)
+
+
+STEPS = {
+    "SELECT": lambda r: [r.choice(["0", "0", "1", "2", "16", "-1", "x"])],
+    "SWAPDB": lambda r: [r.choice(["0", "1", "x"]), r.choice(["1", "2", "99"])],
+    "FLUSHDB": lambda r: options(r, {"ASYNC": None, "SYNC": None}, 2),
+    "DBSIZE": lambda r: [],
+    "ECHO": lambda r: [r.choice(VALUES)],
+    "PING": lambda r: some(r, VALUES, 0, 2),
+    "MULTI": lambda r: [],
+    "EXEC": lambda r: [],
+    "DISCARD": lambda r: [],
+    "WATCH": lambda r: some(r, KEYS, 0, 3),
+    "UNWATCH": lambda r: [],
+    "DEBUG": lambda r: ["DIGEST-VALUE"] + some(r, KEYS, 1, 3),
+    "HELLO": lambda r: [r.choice(["2", "3", "4", "x"])],
+}
+# How often, where not once: reading and writing keeps the data alive between the rare commands.
+WEIGHTS = {"SET": 8, "GET": 5, "APPEND": 3, "INCR": 3, "INCRBY": 2, "INCRBYFLOAT": 2, "SETRANGE": 2, "MSET": 2, "MULTI": 1,
+           "EXEC": 2, "SWAPDB": 0.3, "FLUSHDB": 0.2, "HELLO": 0.3, "DISCARD": 0.3, "SELECT": 2, "NOSUCHCOMMAND": 0.3}
+
+
+def command(r, names=None):
+    """One command as bytes; a few have a word too many or too few."""
+    names = names or list(ALL)
+    name = r.choices(names, [WEIGHTS.get(n, 1) for n in names])[0]
+    words = [case(r, name)] + ALL[name](r)
+    if r.random() < 0.02:
+        words = words[:-1] or words if r.random() < 0.5 else words + [r.choice(VALUES)]
+    return [w.encode("latin-1") for w in words]
+
+
+ALL = {**GRAMMARS, **STEPS}
