@@ -131,8 +131,6 @@ static void say_hello(const struct config *config, int argc)
                     "when the server ends");
 }
 
-enum { STACK_SIZE = 256 << 10 }; /* reserved, not used: a stack takes the pages it touches */
-
 struct start {
     struct server server;
     struct config *config;
@@ -186,8 +184,10 @@ int main(int argc, char **argv)
     say_hello(start.config, argc);
     if (start.config->crash_log_enabled)
         crash_report_install();
+    /* A batch's input, replies and words lie on the handler's stack, and commands write text below
+     * them; only what is touched becomes memory. */
     struct tu_options options = {.maxprocs = (unsigned)start.config->tuco_procs,
-                                 .stack_size = STACK_SIZE};
+                                 .stack_size = 256 * 1024};
     int rc = tu_main(&options, run_main, &start);
     log_warning("The runtime could not start: %s", strerrordesc_np(-rc));
     return 1;
