@@ -1,6 +1,7 @@
 /* sync.h - mutex, read-write mutex, wait group, once, condition: for goroutines and plain threads
- * alike. All are plain structs; zero-filled is ready to use; they must not be copied or freed while
- * somebody waits. None of the lock calls is cancelled by a context: a lock is held briefly.
+ * alike. All are plain structs; zero-filled is ready to use. They must not be copied while in use,
+ * nor freed before every call on them has returned; only a wait group may be freed as soon as the
+ * wait for it has. None of the lock calls is cancelled by a context: a lock is held briefly.
  */
 #pragma once
 

@@ -185,6 +185,9 @@ void client_describe(const struct client *c, int64_t now_ms, bool redact, struct
     int64_t age = (now_ms - c->created_ms) / 1000, idle = (now_ms - client_load(c->last_ms)) / 1000;
     const struct command *command = client_load(c->command);
     uint64_t omem = client_load(c->output_bytes);
+    int queued = client_load(c->queued);
+    if (queued < 0 && client_load(c->watched) > 0)
+        queued = 0; /* Redis counts a client that watches as about to begin */
     text_addf(out, "id=%llu addr=", (unsigned long long)c->id);
     client_address(c, false, out);
     text_addf(out, " laddr=");
@@ -194,7 +197,7 @@ void client_describe(const struct client *c, int64_t now_ms, bool redact, struct
               (long long)(age < 0 ? 0 : age), (long long)(idle < 0 ? 0 : idle), letters,
               client_flags(c) & CLIENT_CAPA_REDIRECT ? "r" : "", client_db(c));
     text_addf(out, " multi=%d watch=%u qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0",
-              client_load(c->queued), client_load(c->watched),
+              queued, client_load(c->watched),
               (unsigned long long)client_load(c->input_bytes),
               (unsigned long long)client_load(c->multi_bytes));
     text_addf(out, " obl=0 oll=%u omem=%llu tot-mem=%zu events=%s cmd=%s user=%s redir=-1 resp=%u",

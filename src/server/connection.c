@@ -349,6 +349,9 @@ static void execute_input(struct run *run)
         }
         for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
             dispatch_run(&run->dispatch, &run->items[i]);
+            /* What follows a CONFIG SET sees it, in the same batch too. */
+            run->config = config_pin_refresh(&c->server->config, &c->pin);
+            run->dispatch.config = run->config;
             if (run->reply.block_bytes > SEND_EARLY_BYTES) {
                 send_replies(run);
                 set_reply_limit(run);
@@ -387,12 +390,13 @@ static bool serve_input(struct run *run)
     if (!read_input(run))
         return false;
     execute_input(run);
+    uint32_t flags = client_flags(run->client);
+    if (flags & CLIENT_CLOSE_NOW)
+        return false;
     send_replies(run);
-    if (run->reply.overflow || run->broken)
+    if (run->reply.overflow || run->broken || (flags & CLIENT_CLOSE_AFTER_REPLY))
         return true;
-    if (!(client_flags(run->client) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)))
-        return !input_too_big(run) && keep_input(run);
-    return true;
+    return !input_too_big(run) && keep_input(run);
 }
 
 /* ---- the handler ---- */

@@ -381,12 +381,10 @@ void dispatch_queue_run(struct call *exec, const struct multi_state *multi)
         uint32_t db = client_db(c);
         if (exec->tx->db != db)
             transaction_rebind_db(exec->tx, db);
-        client_store(c->command, q->row);
         run_handler(&call, &args);
         count_command(&call, &clock_ns, config->latency_tracking);
         executed++;
     }
-    client_store(c->command, exec->command);
     reply_reset_error(exec->reply);
     stats_add(exec->server->stats, STAT_COMMANDS, executed);
     client_store(c->commands, client_load(c->commands) + executed);

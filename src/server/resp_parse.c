@@ -242,19 +242,18 @@ static char unescape(const char *s, const char *end, size_t *used)
 }
 
 /* Copies a quoted part that begins behind its opening quote to `to`. Returns where the reading goes
- * on, or NULL if the quote is not closed or something but a blank follows it. */
+ * on, or NULL if the quote is not closed. What follows belongs to the same word. A backslash before
+ * the line's last byte is just a backslash. */
 static const char *quoted(const char *s, const char *end, char quote, char **to)
 {
     while (s < end) {
-        if (*s == quote) {
-            s++;
-            return s == end || is_blank(*s) ? s : NULL;
-        }
-        if (*s == '\\' && end - s > 1 && quote == '"') {
+        if (*s == quote)
+            return s + 1;
+        if (*s == '\\' && end - s > 2 && quote == '"') {
             size_t used;
             *(*to)++ = unescape(s + 1, end, &used);
             s += 1 + used;
-        } else if (*s == '\\' && end - s > 1 && s[1] == '\'') {
+        } else if (*s == '\\' && end - s > 2 && s[1] == '\'') {
             *(*to)++ = '\'';
             s += 2;
         } else {
@@ -280,9 +279,9 @@ static enum resp_result split_words(struct resp_parser *p, char *line, size_t si
                 s = quoted(s + 1, end, quote, &to);
                 if (!s)
                     return fail(p, "unbalanced quotes in request");
-                break;
+            } else {
+                *to++ = *s++;
             }
-            *to++ = *s++;
         }
         if (!push(p, word, (size_t)(to - word)))
             return fail(p, "out of memory");

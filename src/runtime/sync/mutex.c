@@ -29,7 +29,8 @@
 enum { LOCKED = 1, WOKEN = 2, STARVING = 4, WAITER = 8 };
 
 #define STARVING_AFTER_NS TU_MS
-#define SPIN_ROUNDS       7 /* 4 << round pauses between looks */
+#define SPIN_NS           TU_US
+#define SPIN_PAUSES_MAX   16 /* between two looks; a pause is 5 to 50 ns, by the processor */
 
 /* The symbols behind the inline functions, for those who need an address. */
 extern inline void tu_mutex_lock(struct tu_mutex *m);
@@ -59,12 +60,22 @@ static bool spinning_helps(void)
  * *state. True if WOKEN is ours. */
 static bool spin(struct tu_mutex *m, uint32_t *state, bool awake)
 {
-    for (int round = 0; round < SPIN_ROUNDS && (*state & (LOCKED | STARVING)) == LOCKED; round++) {
+    int64_t end_ns = 0;
+    for (int pauses = 1; (*state & (LOCKED | STARVING)) == LOCKED;) {
         if (!awake && !(*state & WOKEN) && *state >= WAITER && change(m, state, *state | WOKEN))
             awake = true;
-        for (int i = 0; i < 4 << round; i++)
+        for (int i = 0; i < pauses; i++)
             cpu_pause();
         *state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
+        if (pauses < SPIN_PAUSES_MAX) {
+            pauses *= 2;
+        } else {
+            int64_t now_ns = tu_now();
+            if (end_ns == 0)
+                end_ns = now_ns + SPIN_NS;
+            else if (now_ns >= end_ns)
+                break;
+        }
     }
     return awake;
 }

@@ -31,6 +31,7 @@ static void forget_watches(struct call *call)
         watch_clear_locked(&call->client->watcher, call->tx);
     else
         watch_clear(&call->client->watcher, call->server->keyspace);
+    client_store(call->client->watched, 0);
 }
 
 static void discard_command(struct call *call)
@@ -54,6 +55,7 @@ static void watch_command(struct call *call)
             return;
         }
     }
+    client_store(call->client->watched, w->count);
     reply_ok(call->reply);
 }
 
@@ -102,6 +104,7 @@ static void run_queue(struct call *call, const struct multi_state *multi)
     bool dirty = watch_any(&c->watcher) && watch_is_dirty(&c->watcher, call->tx);
     if (watch_any(&c->watcher))
         watch_clear_locked(&c->watcher, call->tx);
+    client_store(c->watched, 0);
     if (dirty) {
         reply_null_array(call->reply);
     } else if (!multi) {
