@@ -24,7 +24,6 @@
 
 static void print_version(void)
 {
-    /* sha: where Redis has its commit; programs that read this line expect the field. */
     printf("Tuco server v=%s sha=00000000:0 malloc=libtuco bits=%zu build=%s redis=%s\n",
            TUCO_VERSION, sizeof(long) * 8, __VERSION__, REDIS_VERSION);
 }
