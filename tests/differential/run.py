@@ -128,7 +128,8 @@ def shrink(left, right, stream, protocol):
         chunk //= 2
     for i, words in enumerate(stream):
         for j in range(len(words) - 1, 0, -1):
-            for plain in (None, b"a", b"1", words[j][:len(words[j]) // 2]):
+            # a number stays as it is: a shorter deadline would make the two differ in time alone
+            for plain in (None, b"a") if words[j].isdigit() else (None, b"a", words[j][:len(words[j]) // 2]):
                 replaced = words[:j] + ([] if plain is None else [plain]) + words[j + 1:]
                 if replaced != words and differs(stream[:i] + [replaced] + stream[i + 1:]):
                     words = replaced
