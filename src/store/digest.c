@@ -71,8 +71,7 @@ static void add_shard(uint8_t digest[SHA1_SIZE], const struct hash_table *t, int
                 continue;
             mix_data(one, key.data, key.size);
             mix_entry(one, found[i]);
-            for (int j = 0; j < SHA1_SIZE; j++)
-                digest[j] ^= one[j];
+            xor_data(digest, one, SHA1_SIZE);
         }
     } while (position != 0);
 }

@@ -146,6 +146,8 @@ size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashe
         x->tick = tick;
         take_slot(x, x->levels[number], slot);
     }
+    if (x->due.count == 0)
+        return 0;
     size_t count = x->due.count < capacity ? x->due.count : capacity;
     x->due.count -= (uint32_t)count;
     memcpy(hashes, x->due.hashes + x->due.count, count * sizeof *hashes);
