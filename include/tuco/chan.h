@@ -6,9 +6,11 @@
  *     tu_close_chan(c); ... tu_free_chan(c);
  *
  * Any goroutine and any plain thread may call any function; values are copied, in order, each to
- * one receiver. Send and receive may park, and give the current context's error when it is
- * cancelled (the value was then not transferred). A null channel blocks for ever, as in Go.
- * Closing a closed channel is a programmer's error and aborts.
+ * one receiver, first come, first served. Send and receive may park, and a wait gives the current
+ * context's error when that ends (the value was then not transferred). What needs no wait is done even
+ * in a context that has ended, so a cancelled goroutine can still put its result in a buffered channel.
+ * A receive that returns -EPIPE has zeroed its variable. A null channel blocks for ever (or until the
+ * context ends), as in Go. Closing a closed or a null channel is a programmer's error and aborts.
  */
 #pragma once
 
@@ -36,7 +38,7 @@ TU_END_DECLS
 /* A channel of T is spelled as a function-pointer type, so that it carries T in plain C and is the
  * same type in every file. It is never called. */
 struct tu_channel_tag;
-#define tu_chan(T)          __typeof__(__typeof__(T) (*)(struct tu_channel_tag *))
+#define tu_chan(T)          __typeof__(__typeof__(T)(*)(struct tu_channel_tag *))
 #define tu_chan_element(c)  __typeof__((c)((struct tu_channel_tag *)0))
 #define tu_chan_untyped(c)  ((tu_channel *)(uintptr_t)(c))
 #define tu_make_chan(T, n)  ((tu_chan(T))(uintptr_t)tu_channel_make(sizeof(T), (n)))
@@ -44,15 +46,15 @@ struct tu_channel_tag;
 #define tu_close_chan(c)    tu_channel_close(tu_chan_untyped(c))
 #define tu_chan_length(c)   tu_channel_length(tu_chan_untyped(c))
 #define tu_chan_capacity(c) tu_channel_capacity(tu_chan_untyped(c))
-#define tu__chan_send(f, c, v)                                                                     \
-    ({                                                                                             \
-        tu_chan_element(c) tu__v = (v);                                                            \
-        f(tu_chan_untyped(c), &tu__v);                                                             \
+#define tu__chan_send(f, c, v)          \
+    ({                                  \
+        tu_chan_element(c) tu__v = (v); \
+        f(tu_chan_untyped(c), &tu__v);  \
     })
-#define tu__chan_recv(f, c, p)                                                                     \
-    ({                                                                                             \
-        tu_chan_element(c) *tu__p = (p);                                                           \
-        f(tu_chan_untyped(c), tu__p);                                                              \
+#define tu__chan_recv(f, c, p)           \
+    ({                                   \
+        tu_chan_element(c) *tu__p = (p); \
+        f(tu_chan_untyped(c), tu__p);    \
     })
 #define tu_send(c, v)     tu__chan_send(tu_channel_send, c, v)
 #define tu_recv(c, p)     tu__chan_recv(tu_channel_recv, c, p)

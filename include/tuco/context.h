@@ -54,7 +54,7 @@ static inline void tu__context_restore(struct tu__context_scope *s)
     (void)tu_context_swap(s->previous);
 }
 /* The block runs with ctx current; any way out restores the one before. */
-#define tu_in_context(ctx)                                                                         \
-    for (struct tu__context_scope tu__cs __attribute__((cleanup(tu__context_restore))) =           \
-             {tu_context_swap(ctx), 0};                                                            \
+#define tu_in_context(ctx)                                                          \
+    for (struct tu__context_scope tu__cs                                            \
+         __attribute__((cleanup(tu__context_restore))) = {tu_context_swap(ctx), 0}; \
          !tu__cs.once; tu__cs.once = 1)

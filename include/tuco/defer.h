@@ -25,23 +25,23 @@ static inline void tu__deferred_run(struct tu__deferred *d)
 }
 
 #ifndef __cplusplus
-#define tu__defer_word(fn, argument)                                                               \
-    ({                                                                                             \
-        if (0)                                                                                     \
-            (void)(fn)(argument); /* type check only */                                            \
-        tu__word(argument);                                                                        \
+#define tu__defer_word(fn, argument)                    \
+    ({                                                  \
+        if (0)                                          \
+            (void)(fn)(argument); /* type check only */ \
+        tu__word(argument);                             \
     })
 #else
-#define tu__defer_word(fn, argument)                                                               \
-    ({                                                                                             \
-        if (0)                                                                                     \
-            (void)(fn)(argument);                                                                  \
-        (uintptr_t)(argument);                                                                     \
+#define tu__defer_word(fn, argument) \
+    ({                               \
+        if (0)                       \
+            (void)(fn)(argument);    \
+        (uintptr_t)(argument);       \
     })
 #endif
 #define tu__defer_name_(n) tu__deferred_##n
 #define tu__defer_name(n)  tu__defer_name_(n)
-#define tu_defer(fn, argument)                                                                     \
-    struct tu__deferred tu__defer_name(__COUNTER__)                                                \
-        __attribute__((cleanup(tu__deferred_run), unused)) = {                                     \
+#define tu_defer(fn, argument)                                 \
+    struct tu__deferred tu__defer_name(__COUNTER__)            \
+        __attribute__((cleanup(tu__deferred_run), unused)) = { \
             (void (*)(uintptr_t))(void (*)(void))(fn), tu__defer_word(fn, argument)}

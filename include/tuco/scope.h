@@ -27,11 +27,11 @@ struct tu_scope {
     tu_context *context;  /* what the block and the children run in; one reference */
     tu_context *previous; /* what to go back to */
     /* under `lock` */
-    void *waiter;         /* sleeper of the one in tu_scope_wait, or NULL */
-    size_t running;       /* children that have not finished */
-    int error;            /* first negative result, or 0 */
+    void *waiter;   /* sleeper of the one in tu_scope_wait, or NULL */
+    size_t running; /* children that have not finished */
+    int error;      /* first negative result, or 0 */
     uint32_t lock;
-    bool left;            /* the block has run */
+    bool left; /* the block has run */
 };
 
 /* Parks until all children have finished; the first error, or 0. More may be started afterwards. */
@@ -56,34 +56,38 @@ TU_END_DECLS
  * of which a negative value is an error. Arguments as for tu_go. 0, or -ENOMEM, which is the scope's
  * error as well, so that it need not be looked at here. */
 #ifndef __cplusplus
-#define tu_scope_go(s, fn, ...)                                                                    \
-    ({                                                                                             \
-        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
-        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)};    \
-        _Static_assert(tu__count(__VA_ARGS__) <= 4, "tu_scope_go takes at most 4 arguments");      \
-        _Static_assert(                                                                            \
-            __builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), void) ||                   \
-                __builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), int),                  \
-            "a child of a scope returns void or int");                                             \
-        tu__scope_go((s), (void (*)(void))(fn),                                                    \
-                     !__builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), void),           \
-                     tu__count(__VA_ARGS__), tu__w, &tu__site);                                    \
+#define tu_scope_go(s, fn, ...)                                                                 \
+    ({                                                                                          \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                       \
+        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
+        _Static_assert(tu__count(__VA_ARGS__) <= 4, "tu_scope_go takes at most 4 arguments");   \
+        _Static_assert(__builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), void) ||     \
+                           __builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), int),    \
+                       "a child of a scope returns void or int");                               \
+        tu__scope_go((s), (void (*)(void))(fn),                                                 \
+                     !__builtin_types_compatible_p(__typeof__((fn)(__VA_ARGS__)), void),        \
+                     tu__count(__VA_ARGS__), tu__w, &tu__site);                                 \
     })
 #else
-template <class R> struct tu__scope_result { static const bool value = true; };
-template <> struct tu__scope_result<void> { static const bool value = false; };
+template <class R> struct tu__scope_result {
+    static const bool value = true;
+};
+template <> struct tu__scope_result<void> {
+    static const bool value = false;
+};
 template <class R, class... P, class... A>
 static inline int tu__scope_start(tu_scope *s, const tu_site *site, R (*fn)(P...), A... args)
 {
     static_assert(sizeof...(A) <= 4, "tu_scope_go takes at most 4 arguments");
     const uintptr_t words[] = {(uintptr_t)args..., 0};
-    return tu__scope_go(s, (void (*)(void))fn, tu__scope_result<R>::value, sizeof...(A), words, site);
+    return tu__scope_go(s, (void (*)(void))fn, tu__scope_result<R>::value, sizeof...(A), words,
+                        site);
 }
-#define tu_scope_go(s, fn, ...)                                                                    \
-    ({                                                                                             \
-        if (0)                                                                                     \
-            (void)(fn)(__VA_ARGS__);                                                               \
-        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
-        tu__scope_start((s), &tu__site, fn, ##__VA_ARGS__);                                        \
+#define tu_scope_go(s, fn, ...)                                           \
+    ({                                                                    \
+        if (0)                                                            \
+            (void)(fn)(__VA_ARGS__);                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
+        tu__scope_start((s), &tu__site, fn, ##__VA_ARGS__);               \
     })
 #endif

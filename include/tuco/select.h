@@ -73,19 +73,20 @@ TU_API TU_MUST_CHECK int64_t tu_selectv(struct tu_select_case *cases, size_t cou
 #define TU_SELECT_BYTES 256
 
 struct tu__select {
-    uint8_t phase;         /* 0 new, 1 collecting, 2 running a body */
-    uint32_t count;        /* cases collected */
-    uint32_t next;         /* phase 2: index of the case that the block comes to next */
-    int64_t chosen;        /* phase 2: tu_selectv's answer */
-    uint32_t sent_bytes;   /* used at the start of `values` */
-    uint32_t recv_bytes;   /* largest element to receive; it lies behind those sent */
+    uint8_t phase;       /* 0 new, 1 collecting, 2 running a body */
+    uint32_t count;      /* cases collected */
+    uint32_t next;       /* phase 2: index of the case that the block comes to next */
+    int64_t chosen;      /* phase 2: tu_selectv's answer */
+    uint32_t sent_bytes; /* used at the start of `values` */
+    uint32_t recv_bytes; /* largest element to receive; it lies behind those sent */
     struct tu_select_case cases[TU_SELECT_CASES];
     unsigned char values[TU_SELECT_BYTES] __attribute__((aligned(16)));
 };
 TU_API void tu__select_wait(struct tu__select *s);
 /* Adds a case; false, so that its body is passed over. */
 TU_API bool tu__select_recv(struct tu__select *s, tu_channel *channel, size_t bytes);
-TU_API bool tu__select_send(struct tu__select *s, tu_channel *channel, const void *value, size_t bytes);
+TU_API bool tu__select_send(struct tu__select *s, tu_channel *channel, const void *value,
+                            size_t bytes);
 TU_API bool tu__select_done(struct tu__select *s, tu_context *context);
 TU_API bool tu__select_after(struct tu__select *s, int64_t after_ns);
 TU_API bool tu__select_other(struct tu__select *s, enum tu_select_kind kind);
@@ -123,34 +124,37 @@ static inline int tu__select_error(const struct tu__select *s)
 
 TU_END_DECLS
 
-#define tu_select()                                                                                \
-    for (struct tu__select tu__select_here, *tu__sel = tu__select_begin(&tu__select_here);         \
+#define tu_select()                                                                        \
+    for (struct tu__select tu__select_here, *tu__sel = tu__select_begin(&tu__select_here); \
          tu__select_step(tu__sel);)
-#define tu__select_body(collect)                                                                   \
-    for (bool tu__run = tu__sel->phase == 1 ? (collect) : tu__select_is(tu__sel); tu__run;         \
+#define tu__select_body(collect)                                                           \
+    for (bool tu__run = tu__sel->phase == 1 ? (collect) : tu__select_is(tu__sel); tu__run; \
          tu__run = false)
-#define tu__select_value(T)                                                                        \
-    ({                                                                                             \
-        T tu__value; /* memcpy, because the buffer has no type of its own */                       \
-        __builtin_memcpy(&tu__value, tu__sel->values + tu__sel->sent_bytes, sizeof tu__value);     \
-        tu__value;                                                                                 \
+#define tu__select_value(T)                                                                    \
+    ({                                                                                         \
+        T tu__value; /* memcpy, because the buffer has no type of its own */                   \
+        __builtin_memcpy(&tu__value, tu__sel->values + tu__sel->sent_bytes, sizeof tu__value); \
+        tu__value;                                                                             \
     })
-#define tu_on_recv(c, v)                                                                           \
-    tu__select_body(                                                                               \
-        tu__select_recv(tu__sel, tu_chan_untyped(c), sizeof(tu_chan_element(c)))) for (            \
-        tu_chan_element(c) v __attribute__((unused)) = tu__select_value(tu_chan_element(c));       \
-        tu__run; tu__run = false)
-#define tu_on_send(c, value)                                                                       \
-    tu__select_body(({                                                                             \
-        tu_chan_element(c) tu__value = (value);                                                    \
-        tu__select_send(tu__sel, tu_chan_untyped(c), &tu__value, sizeof tu__value);                \
+#define tu_on_recv(c, v)                                                                 \
+    tu__select_body(tu__select_recv(                                                     \
+        tu__sel, tu_chan_untyped(c),                                                     \
+        sizeof(tu_chan_element(c)))) for (tu_chan_element(c) v __attribute__((unused)) = \
+                                              tu__select_value(tu_chan_element(c));      \
+                                          tu__run; tu__run = false)
+#define tu_on_send(c, value)                                                        \
+    tu__select_body(({                                                              \
+        tu_chan_element(c) tu__value = (value);                                     \
+        tu__select_send(tu__sel, tu_chan_untyped(c), &tu__value, sizeof tu__value); \
     }))
 #define tu_on_done(context)  tu__select_body(tu__select_done(tu__sel, (context)))
 #define tu_on_after(wait_ns) tu__select_body(tu__select_after(tu__sel, (wait_ns)))
 #define tu_default()         tu__select_body(tu__select_other(tu__sel, TU_SELECT_DEFAULT))
-#define tu_on_cancel(err)                                                                          \
-    tu__select_body(tu__select_other(tu__sel, TU_SELECT_CANCEL)) for (                             \
-        int err __attribute__((unused)) = tu__select_error(tu__sel); tu__run; tu__run = false)
+#define tu_on_cancel(err)                                                                   \
+    tu__select_body(                                                                        \
+        tu__select_other(tu__sel, TU_SELECT_CANCEL)) for (int err __attribute__((unused)) = \
+                                                              tu__select_error(tu__sel);    \
+                                                          tu__run; tu__run = false)
 
 /* Inside a body only. */
 #define tu_select_error() tu__select_error(tu__sel)

@@ -156,7 +156,7 @@ static bool match_one(struct matcher *m, const struct arg *node, bool skip_token
     default: {
         if (m->at >= m->argc)
             return fail(m, ERR_SYNTAX);
-        const char *error = node->check != NULL ? node->check(m->argv[m->at]) : NULL;
+        const char *error = node->check != NULL ? node->check(m->argv[m->at], m->out) : NULL;
         if (error != NULL)
             return fail(m, error);
         note(m, node, m->at);

@@ -57,8 +57,8 @@ enum arg_type {
     ARG_TYPE_BLOCK, /* all of the children, in order */
 };
 
-/* NULL: fine; else the error to reply, static text that begins with its code. */
-typedef const char *(*arg_check)(struct slice value);
+/* NULL: fine; else the error to reply, which begins with its code: static text, or out->message. */
+typedef const char *(*arg_check)(struct slice value, struct args *out);
 
 struct arg {
     const char *name; /* lower case, as COMMAND DOCS prints it */
@@ -125,6 +125,7 @@ struct args {
         first[ARGS_MAX]; /* argv index of the value; of the token for a pure token; of the first
                                  word of the (first) block */
     uint32_t count[ARGS_MAX]; /* how often it was given */
+    const void *context;      /* for checks: set by a handler that calls args_match itself */
     char message[192];        /* room for an error text that quotes an argument */
 };
 

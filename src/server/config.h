@@ -128,7 +128,7 @@ void config_free(struct config *draft);                 /* one that was not publ
 /* Why a value was refused: static text, or in `text`. */
 struct config_error {
     const char *reason;
-    char text[256];
+    char text[512];
 };
 /* Sets one directive of a draft from its words (argv[0] is its name, any case), as a line of the file
  * does. 0, or -EINVAL with error->reason; a refused value leaves the draft as it was. */

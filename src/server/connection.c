@@ -349,6 +349,9 @@ static void execute_input(struct run *run)
         }
         for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
             dispatch_run(&run->dispatch, &run->items[i]);
+            /* What follows a CONFIG SET sees it, in the same batch too. */
+            run->config = config_pin_refresh(&c->server->config, &c->pin);
+            run->dispatch.config = run->config;
             if (run->reply.block_bytes > SEND_EARLY_BYTES) {
                 send_replies(run);
                 set_reply_limit(run);

@@ -76,6 +76,8 @@
 /* LCS */
 #define ERR_LCS_TYPE       "ERR The specified keys must contain string values"
 #define ERR_LCS_LEN_IDX    "ERR If you want both the length and indexes, please just use IDX."
+#define ERR_LCS_TOO_LONG   "ERR String too long for LCS"
+#define ERR_LCS_NO_MEMORY  "ERR Insufficient memory, failed allocating transient memory for LCS"
 #define ERR_LCS_MEMORY     "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 
 /* COMMAND */

@@ -21,7 +21,7 @@
 
 struct keyspace;        /* store/keyspace.h */
 struct client_registry; /* server/client_registry.h */
-struct listening;       /* server.c: the open listeners */
+struct listening;       /* server/listening.h */
 
 enum server_state { SERVER_STARTING, SERVER_RUNNING, SERVER_STOPPING };
 
@@ -30,20 +30,22 @@ struct server {
     struct keyspace *keyspace;
     struct client_registry *clients;
     struct stats *stats;
-    struct listening *listening;      /* owner: server.c */
+    struct listening *listening;      /* open listeners; under admin */
     struct tu_mutex admin;            /* one CONFIG SET, REWRITE or SHUTDOWN at a time; first in lock order */
     char run_id[41];                  /* 40 random hex digits */
     char replication_id[41];          /* likewise: master_replid */
-    const char *executable;           /* absolute path; INFO */
+    char *executable;                 /* absolute path; INFO */
     int64_t start_ms;                 /* Unix time */
     int64_t start_ns;                 /* tu_now() */
-    uint32_t original_maxclients_fds; /* descriptor limit found and raised at the start */
+    int supervised;                   /* SUPERVISED_...: what was found */
     _Atomic int state;                /* enum server_state */
     _Atomic int64_t maxmemory_bytes;  /* copy of the directive, for the check below */
     _Atomic int64_t used_bytes;       /* tu_mem_stats, refreshed by the cron every 10 ms while maxmemory is set */
     _Atomic int64_t peak_bytes;       /* largest used_bytes seen */
+    int64_t startup_bytes;            /* used_bytes before the first key */
+    _Atomic bool expire_paused;       /* DEBUG SET-ACTIVE-EXPIRE 0 */
     _Atomic int64_t lru_clock_s;      /* Unix time in seconds; the cron writes it */
-    struct server_signals *signals;   /* signals.c */
+    struct tu_wait_group finished;    /* done by the first server_shutdown */
 };
 
 /* Takes over `config` (a finished draft). Runs on a goroutine. 0 or -errno; what failed was logged. */
@@ -54,9 +56,14 @@ int server_listen(struct server *server) __attribute__((warn_unused_result));
 /* Background work; parks until the server was shut down. The exit status. */
 int server_run(struct server *server);
 
-/* Asks for the end; returns at once. The first call counts. Flags: SHUTDOWN_... bits. Any thread on
- * which goroutines run. */
+/* Takes server->admin; unlock with tu_mutex_unlock. may_park false: under shard locks; the thread then
+ * waits instead of the goroutine. */
+void server_admin_lock(struct server *server, bool may_park);
+
+/* Asks for the end; returns at once. The first call counts. Flags: SHUTDOWN_... bits. */
 void server_shutdown(struct server *server, int flags);
+/* Stops background work and frees what server_init made; for tests. No client may be left. */
+void server_free(struct server *server);
 
 /* For commands with CMD_DENYOOM: true if memory is above maxmemory and nothing may be evicted. Two
  * loads while maxmemory is not set. */
@@ -67,7 +74,3 @@ static inline bool server_out_of_memory(struct server *server)
            atomic_load_explicit(&server->used_bytes, memory_order_relaxed) > limit;
 }
 
-/* Sets the directive on the running server as CONFIG SET does, for lower levels that need it
- * (requirepass by ACL ...). Takes server->admin; may park. */
-int server_config_set(struct server *server, const struct slice *words, size_t count,
-                      struct config_error *error);

@@ -170,7 +170,7 @@ static inline void add(const struct stats_slot *slot, counter *c, uint64_t n)
                               memory_order_relaxed);
 }
 
-void stats_add(struct stats *stats, enum stat what, uint64_t n)
+void stats_add(struct stats *stats, enum stats_counter what, uint64_t n)
 {
     struct stats_slot *slot = my_slot(stats);
     add(slot, &slot->values[what], n);
@@ -311,7 +311,7 @@ static uint64_t get(counter *c)
     return atomic_load_explicit(c, memory_order_relaxed);
 }
 
-uint64_t stats_get(struct stats *stats, enum stat what)
+uint64_t stats_get(struct stats *stats, enum stats_counter what)
 {
     uint64_t sum = 0;
     for (int i = 0; i < SLOTS_MAX; i++) {
@@ -445,7 +445,7 @@ void stats_reset(struct stats *stats)
 
 void stats_sample(struct stats *stats, int64_t now_ns)
 {
-    static const enum stat sources[RATE_COUNT] = {STAT_COMMANDS, STAT_NET_INPUT, STAT_NET_OUTPUT};
+    static const enum stats_counter sources[RATE_COUNT] = {STAT_COMMANDS, STAT_NET_INPUT, STAT_NET_OUTPUT};
     int64_t passed = now_ns - stats->sampled_ns;
     for (int rate = 0; rate < RATE_COUNT; rate++) {
         uint64_t value = stats_get(stats, sources[rate]);

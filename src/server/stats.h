@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum stat {
+enum stats_counter {
     STAT_COMMANDS,          /* total_commands_processed */
     STAT_CONNECTIONS,       /* total_connections_received */
     STAT_REJECTED,          /* rejected_connections: maxclients, protected mode */
@@ -36,7 +36,7 @@ struct stats;
 struct stats *stats_create(unsigned commands); /* ids are 0 .. commands-1; NULL: out of memory */
 void stats_free(struct stats *stats);
 
-void stats_add(struct stats *stats, enum stat what, uint64_t n);
+void stats_add(struct stats *stats, enum stats_counter what, uint64_t n);
 /* A command ran for duration_ns. Counts calls, time, and failure; with `histogram` (latency-tracking)
  * also the latency. STAT_COMMANDS is not touched: add it once per batch. */
 void stats_command(struct stats *stats, unsigned command_id, int64_t duration_ns, bool failed,
@@ -47,7 +47,7 @@ void stats_command_rejected(struct stats *stats, unsigned command_id);
 void stats_error(struct stats *stats, struct slice text);
 
 /* ---- reading: INFO, LATENCY ---- */
-uint64_t stats_get(struct stats *stats, enum stat what);
+uint64_t stats_get(struct stats *stats, enum stats_counter what);
 struct command_stats {
     uint64_t calls, duration_ns, rejected, failed;
 };

@@ -65,6 +65,8 @@ void effects_set_event_mask(struct keyspace *ks, uint32_t mask);
  * watchers and caches care). */
 void effects_changed(struct transaction *tx, uint32_t db, struct slice key, uint64_t hash,
                      uint64_t dirty);
+/* Counts changes only: for what effects_changed was already told. */
+void effects_dirty(struct transaction *tx, uint64_t hash, uint64_t dirty);
 /* Records an event of the keyspace. */
 void effects_notify(struct transaction *tx, uint32_t db, uint32_t event_class, const char *name,
                     struct slice key);

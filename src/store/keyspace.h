@@ -56,6 +56,7 @@ const char *keyspace_type_name(enum store_type type);
 
 /* ---- one key; its shard is held ---- */
 
+/* These four count a hit or a miss. */
 bool keyspace_exists(struct transaction *tx, struct store_key key);
 /* TYPE_NONE when missing. */
 enum store_type keyspace_type(struct transaction *tx, struct store_key key);
@@ -71,16 +72,17 @@ enum expire_condition {
     EXPIRE_GT = 1 << 2, /* only if the new one is later (none counts as infinite) */
     EXPIRE_LT = 1 << 3, /* only if the new one is earlier */
 };
-/* Sets the deadline (Unix milliseconds). One that is not in the future deletes the key ("del").
+/* Sets the deadline (Unix milliseconds). One that is not in the future deletes the key ("expired").
  * STORE_OK, STORE_MISSING, STORE_NOT_MET, STORE_NO_MEMORY. */
 enum store_result keyspace_expire_at(struct transaction *tx, struct store_key key, int64_t at_ms,
                                      uint32_t conditions);
-/* *at_ms: the deadline or EXPIRY_NONE. STORE_OK or STORE_MISSING. Does not touch the clock. */
+/* *at_ms: the deadline or EXPIRY_NONE. STORE_OK or STORE_MISSING. Counts a hit or miss but does not
+ * touch the clock. */
 enum store_result keyspace_expiry(struct transaction *tx, struct store_key key, int64_t *at_ms);
 /* Removes the deadline: STORE_OK, STORE_MISSING, STORE_NOT_MET (it had none), STORE_NO_MEMORY. */
 enum store_result keyspace_persist(struct transaction *tx, struct store_key key);
 
-/* What OBJECT, MEMORY USAGE and DEBUG OBJECT show. Counts neither as access nor as hit or miss. */
+/* What OBJECT, MEMORY USAGE and DEBUG OBJECT show. Is no access; counts neither hit nor miss. */
 struct object_info {
     enum store_type type;
     const char *encoding;   /* "int", "embstr", "raw", ... */
@@ -142,7 +144,7 @@ void keyspace_swap(struct transaction *tx, uint32_t a, uint32_t b);
 enum store_result keyspace_populate(struct transaction *tx, uint64_t count, struct slice prefix,
                                     size_t value_size);
 
-/* ---- numbers for INFO; without locks ---- */
+/* ---- numbers for INFO ---- */
 
 struct keyspace_stats {
     uint64_t hits, misses;       /* keyspace_hits, keyspace_misses */
@@ -151,7 +153,8 @@ struct keyspace_stats {
     uint64_t watching_clients_keys; /* watched (client, key) pairs */
     uint64_t table_bytes, expire_index_bytes; /* overhead that is not in entries */
 };
-void keyspace_stats(const struct keyspace *ks, struct keyspace_stats *out);
+/* Takes the locks itself, one at a time; may park. */
+void keyspace_stats(struct keyspace *ks, struct keyspace_stats *out);
 /* CONFIG RESETSTAT: hits, misses, expired begin at 0 again. */
 void keyspace_stats_reset(struct keyspace *ks);
 

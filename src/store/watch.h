@@ -51,4 +51,4 @@ static inline bool watch_any(const struct watcher *w)
 /* Marks the watchers of one key; of all keys of `db` in the shard that exist there or in `other_db`
  * (FLUSHDB: other_db = db; SWAPDB: the database that takes its place). The shard is held. */
 void watch_touch(struct shard *shard, uint32_t db, struct slice key, uint64_t hash);
-void watch_touch_db(struct transaction *tx, struct shard *shard, uint32_t db, uint32_t other_db);
+void watch_touch_db(struct shard *shard, uint32_t db, uint32_t other_db);

@@ -158,6 +158,41 @@ class Protected(unittest.TestCase):
                     self.assertEqual(client.call("PING"), b"PONG")
 
 
+class Quiet(unittest.TestCase):
+    def test_an_idle_server_sleeps(self):
+        with server.Server() as own:
+            clients = [own.connect() for _ in range(20)]
+            for client in clients:
+                client.call("SET", "k", "v", "PX", 60000)
+            time.sleep(0.3)
+            before = own.cpu_seconds()
+            time.sleep(1.5)
+            used = own.cpu_seconds() - before
+            print("an idle server with 20 clients uses %.1f %% of a core" % (used / 1.5 * 100))
+            for client in clients:
+                client.close()
+            if not server.sanitized():
+                self.assertLessEqual(used, 0.05)
+
+    def test_connections_that_come_and_go_leave_nothing(self):
+        with server.Server() as own:
+            def churn(count):
+                for i in range(count):
+                    with own.connect() as client:
+                        client.send(b"SELECT 3\r\nCLIENT SETNAME n\r\nWATCH k\r\nMULTI\r\nSET k v\r\n")
+                        for _ in range(5):
+                            client.read()
+            churn(500)
+            descriptors, memory = own.descriptors(), own.memory()
+            churn(3000)
+            time.sleep(0.1)
+            self.assertLessEqual(own.descriptors(), descriptors + 1)
+            grown = own.memory() - memory
+            print("3000 connections later: %+d KiB" % (grown >> 10))
+            if not server.sanitized():
+                self.assertLess(grown, 4 << 20)
+
+
 class Password(unittest.TestCase):
     def test_from_the_file(self):
         with server.Server(config="requirepass \"s p\\x41\"\n") as own, own.connect() as client:

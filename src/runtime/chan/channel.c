@@ -147,10 +147,9 @@ int tu_channel_recv(tu_channel *channel, void *element)
 
 int tu_channel_try_send(tu_channel *channel, const void *element)
 {
-    /* Refuses without the lock. Both looks may be stale against each other, but a closed channel
-     * never becomes ready again: if it was open in one look and full in the other, there was a
-     * moment when it was both, and this call happened then. */
-    if (!channel || (!channel_closed(channel) && channel_seems_full(channel)))
+    /* Refuses without the lock. The order of the looks matters: an open channel after a full one was
+     * full and open at the time of the first look. */
+    if (!channel || (channel_seems_full(channel) && !channel_closed(channel)))
         return -EAGAIN;
     return send(channel, element, false);
 }
@@ -160,8 +159,8 @@ int tu_channel_try_recv(tu_channel *channel, void *element)
     if (!channel)
         return -EAGAIN;
     if (channel_seems_drained(channel)) {
-        /* acquire: pairs with the release in tu_channel_close. The order of the looks matters: an
-         * open channel after an empty one was empty and open at the time of the first look. */
+        /* As above. acquire: pairs with the release in tu_channel_close; the second look must see
+         * what was sent before. */
         if (atomic_load_explicit(&channel->closed, memory_order_acquire) == 0)
             return -EAGAIN;
         /* Closed, so nothing is added any more: empty now is empty for ever. */

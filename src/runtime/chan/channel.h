@@ -80,22 +80,24 @@ static inline size_t channel_after(const tu_channel *c, size_t at)
 }
 
 /* A look at a queue without the lock. It may be wrong as soon as it has returned; those who use it
- * say why that is enough. The data race is meant. */
-__attribute__((no_sanitize("thread"))) static inline bool channel_seems_empty(const struct tu__queue *q)
+ * say why that is enough. The data race is meant. acquire, here and below: a look at `closed` that
+ * follows comes after this one. */
+__attribute__((no_sanitize("thread"))) static inline bool
+channel_seems_empty(const struct tu__queue *q)
 {
-    return *(struct tu__place *const volatile *)&q->head == NULL;
+    return __atomic_load_n(&q->head, __ATOMIC_ACQUIRE) == NULL;
 }
 
 /* No room and no receiver, as far as can be seen without the lock. */
 static inline bool channel_seems_full(const tu_channel *c)
 {
-    return c->capacity == 0 ? channel_seems_empty(&c->receivers) : channel_count(c) == c->capacity;
+    return c->capacity == 0 ? channel_seems_empty(&c->receivers)
+                            : atomic_load_explicit(&c->count, memory_order_acquire) == c->capacity;
 }
 
 /* No value and no sender, as far as can be seen without the lock. */
 static inline bool channel_seems_drained(const tu_channel *c)
 {
-    /* acquire: a look after `closed` was seen must see what was sent before the close. */
     return c->capacity == 0 ? channel_seems_empty(&c->senders)
                             : atomic_load_explicit(&c->count, memory_order_acquire) == 0;
 }

@@ -85,20 +85,20 @@ TEST(channel, model)
         model_run(capacity, (unsigned)capacity * 77 + 1);
 }
 
-#define SIZE_CASE(n)                                                                               \
-    do {                                                                                           \
-        struct value {                                                                             \
-            unsigned char b[n];                                                                    \
-        } in, out;                                                                                 \
-        tu_chan(struct value) c = tu_make_chan(struct value, 3);                                   \
-        for (int round = 0; round < 7; round++) {                                                  \
-            memset(&in, round + 1, sizeof in);                                                     \
-            memset(&out, 0xee, sizeof out);                                                        \
-            CHECK_EQ(tu_send(c, in), 0);                                                           \
-            CHECK_EQ(tu_recv(c, &out), 0);                                                         \
-            CHECK(memcmp(&in, &out, n) == 0);                                                      \
-        }                                                                                          \
-        tu_free_chan(c);                                                                           \
+#define SIZE_CASE(n)                                             \
+    do {                                                         \
+        struct value {                                           \
+            unsigned char b[n];                                  \
+        } in, out;                                               \
+        tu_chan(struct value) c = tu_make_chan(struct value, 3); \
+        for (int round = 0; round < 7; round++) {                \
+            memset(&in, round + 1, sizeof in);                   \
+            memset(&out, 0xee, sizeof out);                      \
+            CHECK_EQ(tu_send(c, in), 0);                         \
+            CHECK_EQ(tu_recv(c, &out), 0);                       \
+            CHECK(memcmp(&in, &out, n) == 0);                    \
+        }                                                        \
+        tu_free_chan(c);                                         \
     } while (0)
 
 TEST(channel, element_sizes)
@@ -409,7 +409,8 @@ static void *crowd_thread(void *arg)
 
 static void crowd_run(size_t capacity)
 {
-    struct crowd w = {.c = tu_make_chan(struct message, capacity), .finished = tu_make_chan(int, 99)};
+    struct crowd w = {.c = tu_make_chan(struct message, capacity),
+                      .finished = tu_make_chan(int, 99)};
     struct crowd_thread args[3] = {{&w, 0}, {&w, 1}, {&w, -1}};
     pthread_t threads[3];
     for (int i = 0; i < 3; i++)
@@ -509,8 +510,7 @@ GO_TEST(channel, prime_sieve)
     tu_chan(int) chain[N + 1];
     size_t others = tu_goroutines();
     tu_context *ctx = tu_with_cancel(NULL);
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         chain[0] = tu_make_chan(int, 0);
         tu_go(count_up, chain[0]);
         for (int i = 0; i < N; i++) {
@@ -546,8 +546,7 @@ GO_TEST(channel, cancel_ends_waits)
     CHECK_EQ(tu_send(full, 1), 0);
     tu_context *ctx = tu_with_cancel(NULL);
     int rcs[4] = {1, 1, 1, 1}, v;
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         tu_go(cancelled_op, empty, false, &rcs[0], done);
         tu_go(cancelled_op, full, true, &rcs[1], done);
         tu_go(cancelled_op, (tu_chan(int))NULL, false, &rcs[2], done);
@@ -562,8 +561,7 @@ GO_TEST(channel, cancel_ends_waits)
         CHECK_EQ(rcs[i], -ENOLINK);
     verify(empty);
     verify(full);
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         CHECK_EQ(tu_recv(empty, &v), -ENOLINK); /* ended before */
         CHECK_EQ(tu_recv(full, &v), 0);         /* does not have to wait */
         CHECK_EQ(v, 1);
@@ -599,8 +597,7 @@ GO_TIMEOUT_TEST(channel, cancel_loses_nothing, 60)
         atomic_int sent = 0, received = 0, ended = 0;
         tu_context *ctx[2] = {tu_with_cancel(NULL), tu_with_cancel(NULL)};
         for (int i = 0; i < 2; i++) {
-            tu_in_context(ctx[i])
-            {
+            tu_in_context(ctx[i]) {
                 tu_go(send_some, c, 50, &sent, &ended);
                 tu_go(recv_some, c, 50, &received, &ended);
             }

@@ -36,15 +36,17 @@ GO_TEST(cplusplus, channels_and_select)
     long sum = 0;
     int points = 0;
     for (bool open = true; open;) {
-        tu_select()
-        {
-            tu_on_recv(c, v)
-            {
+        tu_select() {
+            tu_on_recv(c, v) {
                 open = tu_recv_ok();
                 sum += v;
             }
-            tu_on_send(p, (point{1.5, 2.5})) { points++; }
-            tu_on_after(TU_S) { CHECK(false); }
+            tu_on_send(p, (point{1.5, 2.5})) {
+                points++;
+            }
+            tu_on_after(TU_S) {
+                CHECK(false);
+            }
         }
         point got;
         if (tu_try_recv(p, &got) == 0)
@@ -61,8 +63,7 @@ GO_TEST(cplusplus, scopes_defers_contexts)
     int noted = 0, rc = 1;
     {
         tu_defer(note, &noted);
-        tu_scope(s)
-        {
+        tu_scope(s) {
             for (int i = 0; i < 10; i++)
                 tu_scope_go(&s, child, &sum, i);
             rc = tu_scope_wait(&s);
@@ -75,8 +76,7 @@ GO_TEST(cplusplus, scopes_defers_contexts)
     CHECK_EQ(sum.load(), 45);
     tu_context *ctx = tu_with_timeout(nullptr, TU_MS);
     tu_defer(tu_cancel, ctx);
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         CHECK_EQ(tu_sleep(TU_S), -ETIMEDOUT);
     }
 }
@@ -88,8 +88,7 @@ GO_TEST(cplusplus, exceptions_and_threads)
     int seen = 0;
     std::thread t([&] {
         try {
-            tu_scope(s)
-            {
+            tu_scope(s) {
                 for (int i = 0; i < 10; i++)
                     tu_scope_go(&s, child, &sum, 1);
                 throw 7;

@@ -28,18 +28,18 @@ enum { NONE = -1 };
 
 struct selection {
     struct tu_select_case *cases;
-    size_t polled;  /* cases that can become ready: cases[0..polled).tu__poll, shuffled */
-    size_t locked;  /* of them, those on channels: cases[0..locked).tu__lock, by address */
-    uint64_t random; /* a linear congruential generator, started by random_seed */
-    int64_t after;  /* index of the case with the earliest deadline, or NONE */
-    int64_t cancel; /* index of the last TU_SELECT_CANCEL, or NONE */
-    int64_t otherwise;           /* index of TU_SELECT_DEFAULT, or NONE */
-    struct tu__cancel *current;  /* the current context, or NULL */
+    size_t polled;     /* cases that can become ready: cases[0..polled).tu__poll, shuffled */
+    size_t locked;     /* of them, those on channels: cases[0..locked).tu__lock, by address */
+    uint64_t random;   /* a linear congruential generator, started by random_seed */
+    int64_t after;     /* index of the case with the earliest deadline, or NONE */
+    int64_t cancel;    /* index of the last TU_SELECT_CANCEL, or NONE */
+    int64_t otherwise; /* index of TU_SELECT_DEFAULT, or NONE */
+    struct tu__cancel *current; /* the current context, or NULL */
     struct tu__sleeper sleeper;
-    struct tu__place place;      /* in `current` */
-    int64_t deadline_ns;         /* of `after`, on the tu_now() clock */
+    struct tu__place place; /* in `current` */
+    int64_t deadline_ns;    /* of `after`, on the tu_now() clock */
     struct tu__timer timer;
-    int32_t self_won;            /* error of a context that ended before we could watch it, or 0 */
+    int32_t self_won; /* error of a context that ended before we could watch it, or 0 */
 };
 
 static inline struct tu__place *place_of(struct tu_select_case *c)
@@ -250,7 +250,8 @@ static void join_channels(struct selection *s)
         p->sleeper = &s->sleeper;
         p->element = c->element;
         p->outcome = (int32_t)index * 2;
-        tu__queue_push(c->kind == TU_SELECT_RECV ? &c->channel->receivers : &c->channel->senders, p);
+        tu__queue_push(c->kind == TU_SELECT_RECV ? &c->channel->receivers : &c->channel->senders,
+                       p);
     }
 }
 

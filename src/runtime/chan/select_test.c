@@ -44,35 +44,45 @@ GO_TEST(select, ready_cases)
 {
     tu_chan(int) c = tu_make_chan(int, 1), d = tu_make_chan(int, 1);
     int ran = 0;
-    tu_select()
-    {
-        tu_on_recv(c, v) { ran = 100 + v; }
-        tu_default() { ran = 1; }
+    tu_select() {
+        tu_on_recv(c, v) {
+            ran = 100 + v;
+        }
+        tu_default() {
+            ran = 1;
+        }
     }
     CHECK_EQ(ran, 1);
-    tu_select()
-    {
-        tu_on_recv(c, v) { ran = 100 + v; }
-        tu_on_send(d, 7)
-        {
+    tu_select() {
+        tu_on_recv(c, v) {
+            ran = 100 + v;
+        }
+        tu_on_send(d, 7) {
             CHECK_EQ(tu_select_error(), 0);
             ran = 2;
         }
-        tu_default() { ran = 1; }
+        tu_default() {
+            ran = 1;
+        }
     }
     CHECK_EQ(ran, 2);
-    tu_select()
-    {
-        tu_on_send(d, 8) { ran = 3; }
-        tu_on_recv(c, v) { ran = 100 + v; }
-        tu_on_after(0) { ran = 4; }
+    tu_select() {
+        tu_on_send(d, 8) {
+            ran = 3;
+        }
+        tu_on_recv(c, v) {
+            ran = 100 + v;
+        }
+        tu_on_after(0) {
+            ran = 4;
+        }
     }
     CHECK_EQ(ran, 4);
-    tu_select()
-    {
-        tu_on_recv(c, v) { ran = 100 + v; }
-        tu_on_recv(d, v)
-        {
+    tu_select() {
+        tu_on_recv(c, v) {
+            ran = 100 + v;
+        }
+        tu_on_recv(d, v) {
             CHECK(tu_recv_ok());
             ran = 200 + v;
         }
@@ -90,11 +100,16 @@ GO_TEST(select, parks_until_one_is_ready)
     for (int round = 0; round < 100; round++) {
         int got = 0;
         tu_go(send_later, round % 2 ? c : d, round);
-        tu_select()
-        {
-            tu_on_recv(c, v) { got = v + 1000; }
-            tu_on_recv(d, v) { got = v + 2000; }
-            tu_on_send(e, 1) { got = -1; }
+        tu_select() {
+            tu_on_recv(c, v) {
+                got = v + 1000;
+            }
+            tu_on_recv(d, v) {
+                got = v + 2000;
+            }
+            tu_on_send(e, 1) {
+                got = -1;
+            }
         }
         CHECK_EQ(got, round + (round % 2 ? 1000 : 2000));
         CHECK_EQ(parked(c) + parked(d) + parked(e), 0);
@@ -110,20 +125,18 @@ GO_TEST(select, closed_channels)
     CHECK_EQ(tu_send(c, 5), 0);
     tu_close_chan(c);
     int ran = 0;
-    tu_select()
-    {
-        tu_on_recv(c, v)
-        {
+    tu_select() {
+        tu_on_recv(c, v) {
             CHECK(tu_recv_ok());
             ran = v;
         }
-        tu_on_after(TU_S) { ran = -1; }
+        tu_on_after(TU_S) {
+            ran = -1;
+        }
     }
     CHECK_EQ(ran, 5);
-    tu_select()
-    {
-        tu_on_recv(c, v)
-        {
+    tu_select() {
+        tu_on_recv(c, v) {
             CHECK(!tu_recv_ok());
             CHECK_EQ(tu_select_error(), -EPIPE);
             CHECK_EQ(v, 0);
@@ -131,14 +144,14 @@ GO_TEST(select, closed_channels)
         }
     }
     CHECK_EQ(ran, 6);
-    tu_select()
-    {
-        tu_on_send(c, 1)
-        {
+    tu_select() {
+        tu_on_send(c, 1) {
             CHECK_EQ(tu_select_error(), -EPIPE);
             ran = 7;
         }
-        tu_default() { ran = -1; }
+        tu_default() {
+            ran = -1;
+        }
     }
     CHECK_EQ(ran, 7);
     tu_free_chan(c);
@@ -157,21 +170,24 @@ GO_TEST(select, close_wakes_parked_cases)
         int ran = 0;
         tu_go(close_later, c);
         if (round % 2) {
-            tu_select()
-            {
-                tu_on_recv(c, v)
-                {
+            tu_select() {
+                tu_on_recv(c, v) {
                     CHECK(!tu_recv_ok());
                     CHECK_EQ(v, 0);
                     ran = 1;
                 }
-                tu_on_recv(d, v) { ran = 2; }
+                tu_on_recv(d, v) {
+                    ran = 2;
+                }
             }
         } else {
-            tu_select()
-            {
-                tu_on_send(c, 3) { ran = tu_select_error() == -EPIPE; }
-                tu_on_send(d, 4) { ran = 2; }
+            tu_select() {
+                tu_on_send(c, 3) {
+                    ran = tu_select_error() == -EPIPE;
+                }
+                tu_on_send(d, 4) {
+                    ran = 2;
+                }
             }
         }
         CHECK_EQ(ran, 1);
@@ -199,15 +215,17 @@ GO_TEST(select, evaluates_once)
 {
     tu_chan(int) c = tu_make_chan(int, 1);
     evaluated = 0;
-    tu_select()
-    {
-        tu_on_send(count_channel(c), count_evaluation(9)) {}
-        tu_on_after(count_evaluation(1000000000)) {}
+    tu_select() {
+        tu_on_send(count_channel(c), count_evaluation(9)) {
+        }
+        tu_on_after(count_evaluation(1000000000)) {
+        }
     }
     CHECK_EQ(evaluated, 3);
-    tu_select()
-    {
-        tu_on_recv(count_channel(c), v) { CHECK_EQ(v, 9); }
+    tu_select() {
+        tu_on_recv(count_channel(c), v) {
+            CHECK_EQ(v, 9);
+        }
     }
     CHECK_EQ(evaluated, 4);
     tu_free_chan(c);
@@ -215,10 +233,13 @@ GO_TEST(select, evaluates_once)
 
 static int leave_by_return(tu_chan(int) c)
 {
-    tu_select()
-    {
-        tu_on_recv(c, v) { return v; }
-        tu_on_after(TU_S) { return -1; }
+    tu_select() {
+        tu_on_recv(c, v) {
+            return v;
+        }
+        tu_on_after(TU_S) {
+            return -1;
+        }
     }
     return -2;
 }
@@ -229,17 +250,17 @@ GO_TEST(select, break_continue_return_goto_nesting)
     int rounds = 0;
     for (int i = 0; i < 4; i++) {
         CHECK_EQ(tu_send(c, i), 0);
-        tu_select()
-        {
-            tu_on_recv(c, v)
-            {
+        tu_select() {
+            tu_on_recv(c, v) {
                 if (v == 1)
                     break;
                 if (v == 2)
                     continue;
                 rounds += 10;
             }
-            tu_on_recv(d, v) { rounds += 1000; }
+            tu_on_recv(d, v) {
+                rounds += 1000;
+            }
         }
         rounds++;
     }
@@ -250,13 +271,12 @@ GO_TEST(select, break_continue_return_goto_nesting)
     CHECK_EQ(tu_send(d, 2), 0);
     int inner = 0;
     for (;;) {
-        tu_select()
-        {
-            tu_on_recv(c, v)
-            {
-                tu_select()
-                {
-                    tu_on_recv(d, w) { inner = v * 10 + w; }
+        tu_select() {
+            tu_on_recv(c, v) {
+                tu_select() {
+                    tu_on_recv(d, w) {
+                        inner = v * 10 + w;
+                    }
                 }
                 if (inner)
                     goto out;
@@ -281,28 +301,29 @@ GO_TEST(select, values_of_many_sizes)
     struct wide in = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}};
     int sent = 0, received = 0;
     while (sent < 3) {
-        tu_select()
-        {
-            tu_on_send(w, in) { sent++; }
-            tu_on_send(s, 'x') { sent++; }
-            tu_on_send(f, 2.5) { sent++; }
+        tu_select() {
+            tu_on_send(w, in) {
+                sent++;
+            }
+            tu_on_send(s, 'x') {
+                sent++;
+            }
+            tu_on_send(f, 2.5) {
+                sent++;
+            }
         }
     }
     while (received < 3) {
-        tu_select()
-        {
-            tu_on_recv(w, v)
-            {
+        tu_select() {
+            tu_on_recv(w, v) {
                 CHECK(memcmp(&v, &in, sizeof in) == 0);
                 received++;
             }
-            tu_on_recv(s, v)
-            {
+            tu_on_recv(s, v) {
                 CHECK_EQ(v, 'x');
                 received++;
             }
-            tu_on_recv(f, v)
-            {
+            tu_on_recv(f, v) {
                 CHECK(v == 2.5);
                 received++;
             }
@@ -320,29 +341,40 @@ GO_TEST(select, after)
     tu_chan(int) c = tu_make_chan(int, 0);
     int ran = 0;
     int64_t start = tu_now();
-    tu_select()
-    {
-        tu_on_recv(c, v) { ran = 1; }
-        tu_on_after(TU_S) { ran = 2; }
-        tu_on_after(20 * TU_MS) { ran = 3; }
-        tu_on_after(INT64_MAX) { ran = 4; }
+    tu_select() {
+        tu_on_recv(c, v) {
+            ran = 1;
+        }
+        tu_on_after(TU_S) {
+            ran = 2;
+        }
+        tu_on_after(20 * TU_MS) {
+            ran = 3;
+        }
+        tu_on_after(INT64_MAX) {
+            ran = 4;
+        }
     }
     int64_t waited = tu_now() - start;
     CHECK_EQ(ran, 3);
     CHECK(waited >= 20 * TU_MS && waited < 900 * TU_MS);
     CHECK_EQ(parked(c), 0);
     start = tu_now();
-    tu_select()
-    {
-        tu_on_after(5 * TU_MS) { ran = 5; }
+    tu_select() {
+        tu_on_after(5 * TU_MS) {
+            ran = 5;
+        }
     }
     CHECK_EQ(ran, 5);
     CHECK(tu_now() - start >= 5 * TU_MS);
     tu_go(send_later, c, 9); /* the value comes before the deadline: the timer must be stopped */
-    tu_select()
-    {
-        tu_on_recv(c, v) { ran = v; }
-        tu_on_after(10 * TU_S) { ran = -1; }
+    tu_select() {
+        tu_on_recv(c, v) {
+            ran = v;
+        }
+        tu_on_after(10 * TU_S) {
+            ran = -1;
+        }
     }
     CHECK_EQ(ran, 9);
     tu_free_chan(c);
@@ -352,10 +384,13 @@ static void *after_on_thread(void *arg)
 {
     tu_chan(int) c = tu_make_chan(int, 0);
     int *ran = arg;
-    tu_select()
-    {
-        tu_on_recv(c, v) { *ran = 1; }
-        tu_on_after(10 * TU_MS) { *ran = 2; }
+    tu_select() {
+        tu_on_recv(c, v) {
+            *ran = 1;
+        }
+        tu_on_after(10 * TU_MS) {
+            *ran = 2;
+        }
     }
     tu_free_chan(c);
     return NULL;
@@ -380,10 +415,12 @@ GO_TIMEOUT_TEST(select, after_races_send, 60)
         int64_t wait_ns = (int64_t)(rand() % 100) * TU_US;
         tu_go(send_later, c, i);
         int got = -1;
-        tu_select()
-        {
-            tu_on_recv(c, v) { got = v; }
-            tu_on_after(wait_ns) {}
+        tu_select() {
+            tu_on_recv(c, v) {
+                got = v;
+            }
+            tu_on_after(wait_ns) {
+            }
         }
         if (got < 0) {
             late++;
@@ -411,23 +448,35 @@ GO_TEST(select, done)
         tu_context *ctx = tu_with_cancel(NULL), *other = tu_with_cancel(NULL);
         int ran = 0;
         tu_go(cancel_later, ctx, round % 2 ? c : NULL);
-        tu_select()
-        {
-            tu_on_recv(c, v) { ran = 1; }
-            tu_on_done(other) { ran = 2; }
+        tu_select() {
+            tu_on_recv(c, v) {
+                ran = 1;
+            }
+            tu_on_done(other)
+            {
+                ran = 2;
+            }
             tu_on_done(ctx)
             {
                 CHECK_EQ(tu_select_error(), -ECANCELED);
                 ran = 3;
             }
-            tu_on_done(NULL) { ran = 4; }
+            tu_on_done(NULL)
+            {
+                ran = 4;
+            }
         }
         CHECK_EQ(ran, 3);
         CHECK_EQ(parked(c), 0);
         tu_select() /* it stays ended */
         {
-            tu_on_done(ctx) { ran = 5; }
-            tu_default() { ran = 6; }
+            tu_on_done(ctx)
+            {
+                ran = 5;
+            }
+            tu_default() {
+                ran = 6;
+            }
         }
         CHECK_EQ(ran, 5);
         while (tu_goroutines() > 1)
@@ -444,25 +493,36 @@ GO_TEST(select, current_context_ends)
     tu_context *ctx = tu_with_cancel(NULL);
     tu_go(cancel_later, ctx, c);
     int ran = 0;
-    tu_in_context(ctx)
-    {
-        tu_select()
-        {
-            tu_on_recv(c, v) { ran = 1; }
-            tu_on_cancel(err) { ran = err; }
+    tu_in_context(ctx) {
+        tu_select() {
+            tu_on_recv(c, v) {
+                ran = 1;
+            }
+            tu_on_cancel(err)
+            {
+                ran = err;
+            }
         }
         CHECK_EQ(ran, -ECANCELED);
         ran = 0;
         tu_select() /* without the case: no body */
         {
-            tu_on_recv(c, v) { ran = 1; }
-            tu_on_after(TU_S) { ran = 2; }
+            tu_on_recv(c, v) {
+                ran = 1;
+            }
+            tu_on_after(TU_S) {
+                ran = 2;
+            }
         }
         CHECK_EQ(ran, 0);
         tu_select() /* what is ready goes first */
         {
-            tu_on_recv(c, v) { ran = 1; }
-            tu_on_send(full, 5) { ran = 3; }
+            tu_on_recv(c, v) {
+                ran = 1;
+            }
+            tu_on_send(full, 5) {
+                ran = 3;
+            }
         }
         CHECK_EQ(ran, 3);
         struct tu_select_case one = {.kind = TU_SELECT_RECV, .channel = tu_chan_untyped(c)};
@@ -496,12 +556,19 @@ GO_TEST(select, fairness)
     }
     int first = 0, second = 0;
     for (int i = 0; i < TRIALS; i++) {
-        tu_select()
-        {
-            tu_on_recv(c3, v) { CHECK(false); }
-            tu_on_recv(c1, v) { first++; }
-            tu_on_recv(c4, v) { CHECK(false); }
-            tu_on_recv(c2, v) { second++; }
+        tu_select() {
+            tu_on_recv(c3, v) {
+                CHECK(false);
+            }
+            tu_on_recv(c1, v) {
+                first++;
+            }
+            tu_on_recv(c4, v) {
+                CHECK(false);
+            }
+            tu_on_recv(c2, v) {
+                second++;
+            }
         }
     }
     CHECK_EQ(first + second, TRIALS);
@@ -564,11 +631,11 @@ GO_TEST(select, self_select)
         tu_go(self_select, c, 1, capacities[i], done);
         int v, ended = 0;
         while (ended < 2) { /* the faster one may leave the other alone: help it out */
-            tu_select()
-            {
-                tu_on_recv(done, who) { ended++; }
-                tu_on_after(TU_MS)
-                {
+            tu_select() {
+                tu_on_recv(done, who) {
+                    ended++;
+                }
+                tu_on_after(TU_MS) {
                     verify(c);
                     if (ended == 1)
                         (void)!(rand() % 2 ? tu_try_recv(c, &v) : tu_try_send(c, 2));
@@ -589,11 +656,16 @@ GO_TEST(select, self_select)
 
 static void pick_ready(tu_chan(int) c1, tu_chan(int) c2, atomic_int *verdict)
 {
-    tu_select()
-    {
-        tu_on_recv(c1, v) { atomic_store(verdict, 1); }
-        tu_on_recv(c2, v) { atomic_store(verdict, 1); }
-        tu_default() { atomic_store(verdict, 2); }
+    tu_select() {
+        tu_on_recv(c1, v) {
+            atomic_store(verdict, 1);
+        }
+        tu_on_recv(c2, v) {
+            atomic_store(verdict, 1);
+        }
+        tu_default() {
+            atomic_store(verdict, 2);
+        }
     }
 }
 
@@ -629,12 +701,19 @@ GO_TEST(select, duplicate_channel)
         tu_chan(int) c = tu_make_chan(int, 0), d = tu_make_chan(int, 0);
         int ran = 0;
         tu_go(send_later, round % 2 ? c : d, 4);
-        tu_select()
-        {
-            tu_on_recv(c, v) { ran += v; }
-            tu_on_recv(d, v) { ran += v; }
-            tu_on_recv(c, v) { ran += v; }
-            tu_on_recv(d, v) { ran += v; }
+        tu_select() {
+            tu_on_recv(c, v) {
+                ran += v;
+            }
+            tu_on_recv(d, v) {
+                ran += v;
+            }
+            tu_on_recv(c, v) {
+                ran += v;
+            }
+            tu_on_recv(d, v) {
+                ran += v;
+            }
         }
         CHECK_EQ(ran, 4);
         CHECK_EQ(parked(c) + parked(d), 0);
@@ -723,11 +802,17 @@ static void select_until_cancelled(tu_chan(int) a, tu_chan(int) b, int me, atomi
                                    atomic_int *received, atomic_int *ended)
 {
     for (bool over = false; !over;) {
-        tu_select()
-        {
-            tu_on_recv(a, v) { atomic_fetch_add(received, 1); }
-            tu_on_send(b, me) { atomic_fetch_add(sent, 1); }
-            tu_on_cancel(err) { over = true; }
+        tu_select() {
+            tu_on_recv(a, v) {
+                atomic_fetch_add(received, 1);
+            }
+            tu_on_send(b, me) {
+                atomic_fetch_add(sent, 1);
+            }
+            tu_on_cancel(err)
+            {
+                over = true;
+            }
         }
     }
     atomic_fetch_add(ended, 1);
@@ -743,8 +828,7 @@ GO_TIMEOUT_TEST(select, cancel_loses_nothing, 60)
         tu_context *ctx[N];
         for (int i = 0; i < N; i++) {
             ctx[i] = tu_with_cancel(NULL);
-            tu_in_context(ctx[i])
-            {
+            tu_in_context(ctx[i]) {
                 if (i % 2)
                     tu_go(select_until_cancelled, a, b, i, &sent, &received, &ended);
                 else

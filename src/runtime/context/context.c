@@ -246,7 +246,7 @@ tu_context *tu_with_deadline(tu_context *parent, int64_t deadline_ns)
     if (!ctx)
         return NULL;
     if (ctx->deadline_ns != 0 && ctx->deadline_ns <= deadline_ns)
-        return join_parent(ctx); /* the parent's comes first */
+        return join_parent(ctx);                          /* the parent's comes first */
     ctx->deadline_ns = deadline_ns > 0 ? deadline_ns : 1; /* 0 would be: none */
     if (deadline_ns <= tu_now()) {
         join_parent(ctx);
@@ -320,7 +320,8 @@ tu_context *tu_context_swap(tu_context *ctx)
 static void verify_one(tu_context *ctx)
 {
     tu_check(atomic_load(&ctx->references) > 0, "context: alive without a reference");
-    tu_check(!ctx->children || tu__cancel_error(&ctx->cancel) == 0, "context: ended, with children");
+    tu_check(!ctx->children || tu__cancel_error(&ctx->cancel) == 0,
+             "context: ended, with children");
     const tu_context *before = NULL;
     for (const tu_context *c = ctx->children; c; before = c, c = c->next) {
         tu_check(c->parent == ctx && c->linked && c->prev == before, "context: broken children");

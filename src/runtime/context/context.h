@@ -15,14 +15,14 @@
 struct tu_context {
     struct tu__cancel cancel; /* first: the scheduler knows a context by it */
     _Atomic uint32_t references;
-    bool linked;              /* in the parent's list; under the parent's lock */
-    bool timed;               /* `timer` was started */
-    tu_context *parent;       /* never changes */
-    tu_context *children;     /* under our lock */
-    tu_context *next, *prev;  /* siblings; under the parent's lock. Off the list, `next` chains the
+    bool linked;             /* in the parent's list; under the parent's lock */
+    bool timed;              /* `timer` was started */
+    tu_context *parent;      /* never changes */
+    tu_context *children;    /* under our lock */
+    tu_context *next, *prev; /* siblings; under the parent's lock. Off the list, `next` chains the
                                  contexts that one walk has taken, or those that wait to be freed */
-    int64_t deadline_ns;      /* ours or the nearest ancestor's that is earlier; 0: none */
-    const void *key;          /* tu_with_value; NULL: none */
+    int64_t deadline_ns;     /* ours or the nearest ancestor's that is earlier; 0: none */
+    const void *key;         /* tu_with_value; NULL: none */
     void *value;
     struct tu__timer timer;
 };

@@ -112,12 +112,10 @@ GO_TEST(context, current)
 {
     tu_context *a = tu_with_cancel(NULL), *b = tu_with_cancel(a);
     CHECK(tu_context_current() == NULL);
-    tu_in_context(a)
-    {
+    tu_in_context(a) {
         CHECK(tu_context_current() == a);
         for (int i = 0; i < 2; i++) {
-            tu_in_context(b)
-            {
+            tu_in_context(b) {
                 CHECK(tu_context_current() == b);
                 if (i == 0)
                     break;
@@ -166,8 +164,7 @@ GO_TEST(context, deadline_ends_a_blocking_call)
     tu_chan(int) c = tu_make_chan(int, 0);
     tu_context *ctx = tu_with_timeout(NULL, 10 * TU_MS);
     int v;
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         CHECK_EQ(tu_recv(c, &v), -ETIMEDOUT);
         CHECK_EQ(tu_sleep(TU_S), -ETIMEDOUT);
         CHECK_EQ(tu_context_wait(NULL), -ETIMEDOUT);
@@ -215,8 +212,7 @@ GO_TEST(context, wakes_all_waiters)
     atomic_int woken = 0;
     for (int i = 0; i < N; i++)
         tu_go(wait_for, tu_context_retain(i % 2 ? ctx : child), &woken);
-    tu_in_context(child)
-    {
+    tu_in_context(child) {
         for (int i = 0; i < N; i++)
             tu_go(wait_here, &woken);
     }
@@ -336,8 +332,8 @@ static void *grow(void *arg)
     for (int i = 0; i < 300; i++) {
         tu_context *a = rand_r(&seed) % 2 ? tu_with_cancel(shared)
                                           : tu_with_timeout(shared, rand_r(&seed) % 100 * TU_US);
-        tu_context *b = rand_r(&seed) % 2 ? tu_with_cancel(a)
-                                          : tu_with_timeout(a, rand_r(&seed) % 100 * TU_US);
+        tu_context *b =
+            rand_r(&seed) % 2 ? tu_with_cancel(a) : tu_with_timeout(a, rand_r(&seed) % 100 * TU_US);
         tu_context *c = tu_with_value(b, &seed, a);
         if (rand_r(&seed) % 2)
             tu_context_cancel(rand_r(&seed) % 2 ? a : b, -EIO);

@@ -13,8 +13,8 @@
 #include "platform/thread.h"
 #include "runtime/sched/schedule.h"
 
-#include <stdlib.h>
 #include <tuco/go.h>
+#include <tuco/mem.h>
 
 enum { TIMER_IDLE, TIMER_ARMED, TIMER_FIRING };
 
@@ -77,7 +77,7 @@ static void heap_add(struct timer_heap *h, struct tu__timer *t)
 {
     if (h->count == h->capacity) {
         uint32_t capacity = h->capacity ? h->capacity * 2 : 64;
-        struct tu__timer **items = realloc(h->items, capacity * sizeof *items);
+        struct tu__timer **items = tu_realloc(h->items, capacity * sizeof *items);
         tu_check(items, "out of memory for %u timers", capacity);
         h->items = items;
         h->capacity = capacity;

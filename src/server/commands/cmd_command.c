@@ -29,7 +29,7 @@ static void run_command_info(struct call *call)
         if (command != NULL)
             command_info_reply(call->reply, command);
         else
-            reply_null_array(call->reply);
+            reply_null(call->reply);
     }
 }
 

@@ -12,6 +12,7 @@
 #include "server/reply.h"
 #include "server/reply_errors.h"
 
+#include <stdio.h>
 #include <tuco/mem.h>
 
 /* ---- existence and type ---- */
@@ -89,27 +90,36 @@ static void reply_moved(const struct call *call, enum store_result result)
 static void run_move(struct call *call)
 {
     uint32_t db;
-    if (handler_database(call, call->argv[2], &db))
+    const char *error = handler_database(call, call->argv[2], &db);
+    if (error != NULL)
+        reply_error(call->reply, error);
+    else
         reply_moved(call, keyspace_move(call->tx, handler_first_key(call), db));
 }
 
 enum { COPY_DB = 1, COPY_REPLACE };
 
-/* The number of the database is judged before the words after it. */
+/* Whether there is such a database only the call knows, and it counts before the words after it: so
+ * COPY matches its options itself. */
+static const char *check_database(struct slice word, struct args *out)
+{
+    uint32_t db;
+    return handler_database(out->context, word, &db);
+}
+
 static void run_copy(struct call *call)
 {
     const char *error = NULL;
     uint32_t db = call->tx->db;
     bool replace = false;
     if (call->argc > 3) {
-        bool fits = args_match(call->command, call->argv, call->argc, call->args, &error);
-        if (args_has(call->args, COPY_DB) &&
-            !handler_database(call, call->argv[args_at(call->args, COPY_DB)], &db))
-            return;
-        if (!fits) {
+        call->args->context = call;
+        if (!args_match(call->command, call->argv, call->argc, call->args, &error)) {
             reply_error(call->reply, error);
             return;
         }
+        if (args_has(call->args, COPY_DB))
+            (void)handler_database(call, call->argv[args_at(call->args, COPY_DB)], &db);
         replace = args_has(call->args, COPY_REPLACE);
     }
     reply_moved(call, keyspace_copy(call->tx, handler_key(call, 0, 1), handler_key(call, 1, 2), db,
@@ -257,7 +267,23 @@ static bool type_by_name(struct slice name, enum store_type *type)
     return false;
 }
 
-static const char *check_count(struct slice word)
+static const char *check_cursor(struct slice word, struct args *out)
+{
+    uint64_t cursor;
+    return parse_cursor(word, &cursor) ? NULL : ERR_CURSOR;
+}
+
+static const char *check_type(struct slice word, struct args *out)
+{
+    enum store_type type;
+    if (type_by_name(word, &type))
+        return NULL;
+    int shown = word.size < 128 ? (int)word.size : 128;
+    snprintf(out->message, sizeof(out->message), ERR_TYPE_NAME, shown, word.data);
+    return out->message;
+}
+
+static const char *check_count(struct slice word, struct args *out)
 {
     int64_t count;
     if (!number_parse_int64(word, &count))
@@ -314,44 +340,21 @@ static void reply_scan(struct call *call, const struct scan *scan, uint64_t curs
     }
 }
 
-/* The name of a type is judged before the words after it, and a wrong one is quoted. */
-static bool scan_options(struct call *call, struct scan *scan, int64_t *count)
-{
-    const struct args *args = call->args;
-    const char *error = NULL;
-    bool fits = args_match(call->command, call->argv, call->argc, call->args, &error);
-    if (args_has(args, SCAN_TYPE)) {
-        struct slice name = call->argv[args_at(args, SCAN_TYPE)];
-        if (!type_by_name(name, &scan->type)) {
-            reply_errorf(call->reply, ERR_TYPE_NAME, name.size < 256 ? (int)name.size : 256,
-                         name.data);
-            return false;
-        }
-    }
-    if (!fits) {
-        reply_error(call->reply, error);
-        return false;
-    }
-    if (args_has(args, SCAN_MATCH)) {
-        scan->pattern = call->argv[args_at(args, SCAN_MATCH)];
-        scan->any = glob_is_any(scan->pattern);
-    }
-    if (args_has(args, SCAN_COUNT))
-        (void)number_parse_int64(call->argv[args_at(args, SCAN_COUNT)], count);
-    return true;
-}
-
 static void run_scan(struct call *call)
 {
     struct scan scan = {.any = true, .type = TYPE_NONE};
-    uint64_t cursor;
+    const struct args *args = call->args;
+    uint64_t cursor = 0;
     int64_t count = 10;
-    if (!parse_cursor(call->argv[1], &cursor)) {
-        reply_error(call->reply, ERR_CURSOR);
-        return;
+    (void)parse_cursor(call->argv[1], &cursor); /* checked, like the others */
+    if (args_has(args, SCAN_TYPE))
+        (void)type_by_name(call->argv[args_at(args, SCAN_TYPE)], &scan.type);
+    if (args_has(args, SCAN_COUNT))
+        (void)number_parse_int64(call->argv[args_at(args, SCAN_COUNT)], &count);
+    if (args_has(args, SCAN_MATCH)) {
+        scan.pattern = call->argv[args_at(args, SCAN_MATCH)];
+        scan.any = glob_is_any(scan.pattern);
     }
-    if (call->argc > 2 && !scan_options(call, &scan, &count))
-        return;
     if (cursor >= CURSOR_END)
         cursor = 0;
     else
@@ -379,7 +382,8 @@ static const struct command rows[] = {
      .summary = "Copies a value to another key or database.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_AT(2, KEY_OW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("source", 0), ARG_KEY("destination", 1),
-              ARG_INTEGER("destination-db", ARG_OPTIONAL, .token = "DB", .id = COPY_DB),
+              ARG_INTEGER("destination-db", ARG_OPTIONAL, .token = "DB", .id = COPY_DB,
+                          .check = check_database),
               ARG_TOKEN("replace", "REPLACE", ARG_OPTIONAL, .id = COPY_REPLACE))},
     {.name = "DEL",
      .run = run_del,
@@ -540,7 +544,6 @@ static const struct command rows[] = {
      ROW_ARGS(ARG_KEY("key", 0), ARG_KEY("newkey", 1))},
     {.name = "SCAN",
      .run = run_scan,
-     .parse = handler_parses_itself,
      .arity = -2,
      .flags = CMD_READONLY,
      .acl = ACL_KEYSPACE,
@@ -552,12 +555,12 @@ static const struct command rows[] = {
      .tips =
          ROW_WORDS("nondeterministic_output", "request_policy:special", "response_policy:special"),
      .history = ROW_WORDS("6.0.0", "Option TYPE."),
-     ROW_ARGS(
-         ARG_INTEGER("cursor"),
-         ARG_PATTERN("pattern", ARG_OPTIONAL, .token = "MATCH", .id = SCAN_MATCH),
-         ARG_INTEGER("count", ARG_OPTIONAL, .token = "COUNT", .id = SCAN_COUNT,
-                     .check = check_count),
-         ARG_STRING("type", ARG_OPTIONAL, .token = "TYPE", .id = SCAN_TYPE, .since = "6.0.0"))},
+     ROW_ARGS(ARG_INTEGER("cursor", .check = check_cursor),
+              ARG_PATTERN("pattern", ARG_OPTIONAL, .token = "MATCH", .id = SCAN_MATCH),
+              ARG_INTEGER("count", ARG_OPTIONAL, .token = "COUNT", .id = SCAN_COUNT,
+                          .check = check_count),
+              ARG_STRING("type", ARG_OPTIONAL, .token = "TYPE", .id = SCAN_TYPE,
+                         .check = check_type, .since = "6.0.0"))},
     {.name = "TOUCH",
      .run = run_touch,
      .arity = -2,

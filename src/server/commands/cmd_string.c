@@ -267,7 +267,7 @@ static void run_msetnx(struct call *call)
     reply_done(call, set_pairs(call, 1, (call->argc - 1) / 2, &options));
 }
 
-static const char *check_numkeys(struct slice word)
+static const char *check_numkeys(struct slice word, struct args *out)
 {
     int64_t count;
     return number_parse_int64(word, &count) && count > 0 && count <= INT_MAX ? NULL : ERR_NUMKEYS;

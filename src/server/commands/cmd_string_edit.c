@@ -109,7 +109,7 @@ static void run_incrbyfloat(struct call *call)
 
 enum { LCS_LEN = 1, LCS_IDX, LCS_MINMATCHLEN, LCS_WITHMATCHLEN };
 
-static const char *check_integer(struct slice word)
+static const char *check_integer(struct slice word, struct args *out)
 {
     int64_t value;
     return number_parse_int64(word, &value) ? NULL : ERR_NOT_INTEGER;
@@ -124,6 +124,18 @@ static bool lcs_operand(struct call *call, size_t nth, struct string_value *valu
     else if (result == STORE_WRONG_TYPE)
         reply_error(call->reply, ERR_LCS_TYPE);
     return result != STORE_WRONG_TYPE;
+}
+
+/* The table of a cell for each pair of bytes may take as much as a string may. */
+static bool lcs_size_ok(struct call *call, size_t a, size_t b)
+{
+    size_t bytes = 0;
+    bool too_long = a >= UINT32_MAX - 1 || b >= UINT32_MAX - 1;
+    if (!too_long && !__builtin_mul_overflow((a + 1) * sizeof(uint32_t), b + 1, &bytes) &&
+        bytes <= largest_string(call))
+        return true;
+    reply_error(call->reply, too_long ? ERR_LCS_TOO_LONG : ERR_LCS_MEMORY);
+    return false;
 }
 
 static void reply_matches(struct call *call, const struct string_lcs *lcs)
@@ -174,8 +186,10 @@ static void run_lcs(struct call *call)
         reply_error(call->reply, ERR_LCS_LEN_IDX);
         return;
     }
+    if (!lcs_size_ok(call, a.bytes.size, b.bytes.size))
+        return;
     if (string_lcs(a.bytes, b.bytes, &lcs) != STORE_OK) {
-        reply_error(call->reply, ERR_LCS_MEMORY);
+        reply_error(call->reply, ERR_LCS_NO_MEMORY);
         return;
     }
     if (args_has(call->args, LCS_IDX))

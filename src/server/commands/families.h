@@ -9,9 +9,13 @@
 
 #define COMMAND_FAMILIES(X)                                                                        \
     X(command)                                                                                     \
+    X(config)                                                                                      \
+    X(debug)                                                                                       \
     X(connection)                                                                                  \
     X(expire)                                                                                      \
     X(generic)                                                                                     \
+    X(memory)                                                                                      \
+    X(server)                                                                                      \
     X(string)                                                                                      \
     X(string_edit)                                                                                 \
     X(transaction)

@@ -24,21 +24,17 @@ bool handler_integer(const struct call *call, struct slice word, int64_t *out)
     return false;
 }
 
-bool handler_database(const struct call *call, struct slice word, uint32_t *out)
+const char *handler_database(const struct call *call, struct slice word, uint32_t *out)
 {
     int64_t number;
-    if (!handler_integer(call, word, &number))
-        return false;
-    if (number < INT_MIN || number > INT_MAX) {
-        reply_error(call->reply, ERR_NOT_INT);
-        return false;
-    }
-    if (number < 0 || number >= (int64_t)keyspace_databases(call->tx->keyspace)) {
-        reply_error(call->reply, ERR_DB_RANGE);
-        return false;
-    }
+    if (!number_parse_int64(word, &number))
+        return ERR_NOT_INTEGER;
+    if (number < INT_MIN || number > INT_MAX)
+        return ERR_NOT_INT;
+    if (number < 0 || number >= (int64_t)keyspace_databases(call->tx->keyspace))
+        return ERR_DB_RANGE;
     *out = (uint32_t)number;
-    return true;
+    return NULL;
 }
 
 void handler_error(const struct call *call, enum store_result result)

@@ -29,8 +29,8 @@ const struct config *handler_config(const struct call *call);
 
 /* A decimal int64; "ERR value is not an integer or out of range". */
 bool handler_integer(const struct call *call, struct slice word, int64_t *out);
-/* A database number: what MOVE and COPY say when it is no number, no int or no database. */
-bool handler_database(const struct call *call, struct slice word, uint32_t *out);
+/* A database number: NULL, or what MOVE and COPY say when it is no number, no int or no database. */
+const char *handler_database(const struct call *call, struct slice word, uint32_t *out);
 
 /* The error for a result that is one in every command: wrong type, no memory, not a number ...
  * Results that are an answer rather than an error (missing, condition not met) are a bug here. */

@@ -44,7 +44,7 @@ struct string_set_options {
 enum store_result string_set(struct transaction *tx, struct store_key key, struct slice value,
                              const struct string_set_options *options);
 
-/* MSET, MSETNX, MSETEX: all or nothing. `keys` and `values` have `count` elements; `when` is ALWAYS,
+/* MSET, MSETNX, MSETEX: all or nothing (but for memory that is used up half-way). `keys` and `values` have `count` elements; `when` is ALWAYS,
  * NX (none may exist) or XX (all must exist). STORE_OK, STORE_NOT_MET, STORE_NO_MEMORY. */
 enum store_result string_set_many(struct transaction *tx, const struct store_key *keys,
                                   const struct slice *values, size_t count,

@@ -1,0 +1,214 @@
+/* hash_segment.c - placing, passing on, and rebuilding.
+ *
+ * Ten slots a bucket and a passing distance of three let a segment be nine tenths full before an
+ * insert fails, which is what keeps the table's share of a key near seven bytes. Rejected: an
+ * overflow bucket per segment (every miss of a full home looks there), cuckoo moves (they touch
+ * keys), power-of-two segments (half full on average after a split).
+ */
+#include "store/hash_segment.h"
+
+#include "base/check.h"
+#include "store/entry.h"
+
+#include <errno.h>
+#include <tuco/mem.h>
+
+void bucket_set_entry(const struct hash_table *t, struct hash_bucket *b, uint32_t index,
+                      const struct entry *e)
+{
+    uint64_t ref = ((uintptr_t)e - t->base) >> 3;
+    tu_check(ref >> (8 * HASH_REF_BYTES) == 0 && ((uintptr_t)e & 7) == 0,
+             "entry %p is outside the heap's range", (const void *)e);
+    for (int i = 0; i < HASH_REF_BYTES; i++)
+        b->ref[index][i] = (uint8_t)(ref >> (8 * i));
+}
+
+static void put(const struct hash_table *t, struct hash_bucket *b, uint32_t passed,
+                struct hash_item item)
+{
+    uint32_t index = (uint32_t)__builtin_ctz(~bucket_occupied(b));
+    tu_assert(index < HASH_SLOTS);
+    b->tag[index] = (uint8_t)item.h12;
+    b->meta = (b->meta & ~(3u << (10 + 2 * index))) | 1u << index | passed << (10 + 2 * index);
+    bucket_set_entry(t, b, index, item.entry);
+}
+
+/* True if bucket b holds a key that was passed `passed` buckets on. */
+static bool holds_passed(const struct hash_bucket *b, uint32_t passed)
+{
+    for (uint32_t set = bucket_occupied(b); set; set &= set - 1)
+        if (bucket_passed(b, (uint32_t)__builtin_ctz(set)) == passed)
+            return true;
+    return false;
+}
+
+void segment_clear(struct hash_segment s, struct hash_bucket *b, uint32_t index)
+{
+    uint32_t passed = bucket_passed(b, index), number = (uint32_t)(b - s.buckets);
+    uint32_t home = (number + s.size - passed) % s.size;
+    b->meta &= ~(1u << index);
+    uint32_t reach = bucket_reach(&s.buckets[home]);
+    if (passed < reach)
+        return;
+    while (reach > 0 && !holds_passed(&s.buckets[(home + reach) % s.size], reach))
+        reach--;
+    bucket_set_reach(&s.buckets[home], reach);
+}
+
+static inline uint32_t reach_limit(uint32_t size)
+{
+    return size <= HASH_REACH_MAX ? size - 1 : HASH_REACH_MAX;
+}
+
+static inline struct hash_bucket *bucket_after(struct hash_segment s, uint32_t number, uint32_t by)
+{
+    number += by;
+    return &s.buckets[number < s.size ? number : number - s.size];
+}
+
+static inline void raise_reach(struct hash_bucket *home, uint32_t passed)
+{
+    if (passed > bucket_reach(home))
+        bucket_set_reach(home, passed);
+}
+
+/* Passes one key of the full bucket `number` further on, to make room in it. */
+static bool pass_one_on(const struct hash_table *t, struct hash_segment s, uint32_t number)
+{
+    struct hash_bucket *b = &s.buckets[number];
+    uint32_t limit = reach_limit(s.size);
+    for (uint32_t by = 1; by <= limit; by++) {
+        struct hash_bucket *to = bucket_after(s, number, by);
+        if (bucket_occupied(to) == 1023)
+            continue;
+        for (uint32_t index = 0; index < HASH_SLOTS; index++) {
+            uint32_t passed = bucket_passed(b, index);
+            if (passed + by > limit)
+                continue;
+            put(t, to, passed + by, (struct hash_item){bucket_entry(t, b, index), b->tag[index]});
+            raise_reach(bucket_after(s, number, s.size - passed), passed + by);
+            segment_clear(s, b, index);
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The last resort before growing: room in a bucket within reach by moving one of its keys. */
+static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
+                             struct hash_item item, uint32_t home)
+{
+    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
+        struct hash_bucket *b = bucket_after(s, home, passed);
+        if (pass_one_on(t, s, (uint32_t)(b - s.buckets))) {
+            put(t, b, passed, item);
+            raise_reach(&s.buckets[home], passed);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool segment_place(const struct hash_table *t, struct hash_segment s, struct hash_item item)
+{
+    uint32_t home = segment_home(s.size, item.h12), at = home;
+    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
+        struct hash_bucket *b = &s.buckets[at];
+        if (bucket_occupied(b) != 1023) {
+            put(t, b, passed, item);
+            raise_reach(&s.buckets[home], passed);
+            return true;
+        }
+        at = at + 1 == s.size ? 0 : at + 1;
+    }
+    return place_by_passing(t, s, item, home);
+}
+
+uint32_t segment_count(struct hash_segment s)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < s.size; i++)
+        count += (uint32_t)__builtin_popcount(bucket_occupied(&s.buckets[i]));
+    return count;
+}
+
+/* With 16 buckets or more, a home spans at most 256 values of h12, so its low byte, the tag, says
+ * which. */
+uint32_t segment_slot_h12(struct hash_segment s, uint32_t bucket, uint32_t index)
+{
+    const struct hash_bucket *b = &s.buckets[bucket];
+    uint32_t home = (bucket + s.size - bucket_passed(b, index)) % s.size;
+    uint32_t first = segment_first_h12(s.size, home);
+    return first + ((b->tag[index] - first) & 255);
+}
+
+static void hash_items(const struct hash_table *t, uint32_t old_depth, uint32_t depth,
+                       struct hash_item *items, uint32_t count)
+{
+    struct hash_segment target = {.depth = depth};
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice key = entry_key(items[i].entry);
+        uint64_t position = siphash13(t->key, key.data, key.size) << t->shard_bits;
+        items[i].h12 = segment_h12(target, position);
+        if (depth > old_depth)
+            items[i].h12 |= (uint32_t)(position << old_depth >> 63) << 31;
+    }
+}
+
+uint32_t segment_collect(const struct hash_table *t, struct hash_segment s, uint32_t depth,
+                         struct hash_item items[HASH_ITEMS_MAX])
+{
+    uint32_t count = 0;
+    bool exact = depth == s.depth && s.size >= HASH_BUCKETS_MIN_EXACT;
+    for (uint32_t i = 0; i < s.size; i++) {
+        const struct hash_bucket *b = &s.buckets[i];
+        for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
+            uint32_t index = (uint32_t)__builtin_ctz(set);
+            items[count].entry = bucket_entry(t, b, index);
+            if (exact)
+                items[count].h12 = segment_slot_h12(s, i, index);
+            else
+                __builtin_prefetch(items[count].entry);
+            count++;
+        }
+    }
+    if (!exact)
+        hash_items(t, s.depth, depth, items, count);
+    return count;
+}
+
+uint32_t segment_next_size(uint32_t size)
+{
+    return size < 4 ? size + 1 : size + 2 - size % 2;
+}
+
+uint32_t segment_size_for(uint32_t count, uint32_t percent)
+{
+    uint32_t size = 1;
+    while (size * HASH_SLOTS * percent < count * 100)
+        size = segment_next_size(size);
+    return size;
+}
+
+int segment_build(const struct hash_table *t, const struct hash_item *items, uint32_t count,
+                  uint32_t size, uint32_t depth, struct hash_segment *out)
+{
+    for (; size <= HASH_BUCKETS_LIMIT; size = segment_next_size(size)) {
+        struct hash_segment s = {NULL, size, depth};
+        s.buckets = tu_alloc_zeroed(size * sizeof *s.buckets);
+        if (!s.buckets)
+            return -ENOMEM;
+        tu_check((uintptr_t)s.buckets >> 48 == 0, "address %p has more than 48 bits",
+                 (void *)s.buckets);
+        uint32_t placed = 0;
+        while (placed < count &&
+               segment_place(t, s, (struct hash_item){items[placed].entry, items[placed].h12 & 4095}))
+            placed++;
+        if (placed == count) {
+            *out = s;
+            return 0;
+        }
+        tu_free(s.buckets);
+    }
+    return -ENOSPC;
+}

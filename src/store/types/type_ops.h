@@ -1,0 +1,23 @@
+/* type_ops.h - what the keyspace must be able to do with a value whose type it does not know.
+ *
+ * One constant table a type; type_ops_of finds it. The object is what an entry's ENTRY_BLOCK points
+ * to. Strings are known to entry.c itself and have no row.
+ */
+#pragma once
+
+#include "base/sha1.h"
+#include "store/keyspace.h"
+
+struct type_ops {
+    void (*free)(void *object);
+    size_t (*free_effort)(const void *object); /* allocations to give back, about */
+    size_t (*size)(const void *object);        /* elements */
+    size_t (*memory)(const void *object);      /* bytes */
+    void *(*copy)(const void *object);         /* NULL: out of memory */
+    const char *(*encoding)(const void *object);
+    /* Mixes the value into a DEBUG DIGEST. */
+    void (*digest)(const void *object, uint8_t digest[SHA1_SIZE]);
+};
+
+/* NULL for strings and for types that are not there. */
+const struct type_ops *type_ops_of(enum store_type type);
