@@ -11,7 +11,7 @@ CTEST = ctest --output-on-failure --no-tests=error $(if $(T),-R '$(T)')
 SANITIZED = TEST_TIME_FACTOR=8 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check format format-check layers tidy asan tsan fuzz aarch64 bench \
+.PHONY: help build run test check format format-check layers tidy asan tsan fuzz models aarch64 bench \
         bench-runtime bench-server install clean bootstrap-%
 
 help:  ## this list
@@ -62,6 +62,9 @@ fuzz: bootstrap-build bootstrap-check  ## every fuzzer for FUZZ_SECONDS=60 under
 	    -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ >/dev/null
 	@cmake --build build-fuzz -j $(JOBS)
 	@scripts/run-fuzzers build-fuzz/fuzz $(FUZZ_SECONDS)
+
+models: bootstrap-build bootstrap-models  ## the Spin models of tests/models: exhaustive, and able to fail
+	@scripts/check-models
 
 aarch64: bootstrap-build bootstrap-cross  ## compile everything for aarch64 (build-aarch64/); runs nothing
 	@cmake -S . -B build-aarch64 -G Ninja -DCMAKE_SYSTEM_NAME=Linux -DCMAKE_SYSTEM_PROCESSOR=aarch64 \

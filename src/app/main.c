@@ -24,8 +24,8 @@
 
 static void print_version(void)
 {
-    printf("Tuco server v=%s redis=%s malloc=libtuco bits=%zu build=%s\n", TUCO_VERSION,
-           REDIS_VERSION, sizeof(long) * 8, __VERSION__);
+    printf("Tuco server v=%s sha=00000000:0 malloc=libtuco bits=%zu build=%s redis=%s\n",
+           TUCO_VERSION, sizeof(long) * 8, __VERSION__, REDIS_VERSION);
 }
 
 static void print_usage(FILE *out)

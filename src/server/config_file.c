@@ -229,6 +229,21 @@ static void add_options(struct text *out, int count, char *const *arguments)
     }
 }
 
+/* The log must be writable before anything is logged to it; said without a line number, as Redis does. */
+static int check_log_file(const struct config *config, struct config_file_error *error)
+{
+    if (config->logfile[0] == '\0')
+        return 0;
+    int fd = open(config->logfile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+        (void)close(fd);
+        return 0;
+    }
+    (void)snprintf(error->reason, sizeof error->reason, "Can't open the log file: %s",
+                   strerrordesc_np(errno));
+    return -EINVAL;
+}
+
 int config_read_arguments(struct config *draft, int argc, char *const *argv,
                           struct config_file_error *error)
 {
@@ -258,6 +273,8 @@ int config_read_arguments(struct config *draft, int argc, char *const *argv,
         rc = -ENOMEM;
     if (rc == 0)
         rc = read_lines(draft, text_slice(&t), 0, error);
+    if (rc == 0)
+        rc = check_log_file(draft, error);
     text_free(&t);
     return rc;
 }

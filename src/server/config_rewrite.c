@@ -37,15 +37,17 @@ static void add_memory(struct text *out, int64_t bytes)
     text_addf(out, "%" PRId64, bytes);
 }
 
-/* `save` has one pair a line in no file that Redis writes today: all pairs stand in one line. The
- * classes of client-output-buffer-limit have a line each. */
+/* The classes of client-output-buffer-limit have a line each, if they differ from their defaults; the
+ * first has one if none does. */
 static void add_output_limits(const struct config *config, const struct config *defaults,
                               struct text *out)
 {
     static const char *const names[] = {"normal", "replica", "pubsub"};
+    bool all_default =
+        memcmp(config->output_limits, defaults->output_limits, sizeof config->output_limits) == 0;
     for (int i = 0; i < CLIENT_CLASSES; i++) {
         const struct output_limit *l = &config->output_limits[i];
-        if (defaults != NULL && memcmp(l, &defaults->output_limits[i], sizeof *l) == 0)
+        if (!(all_default && i == 0) && memcmp(l, &defaults->output_limits[i], sizeof *l) == 0)
             continue;
         text_addf(out, "client-output-buffer-limit %s ", names[i]);
         add_memory(out, l->hard_bytes);
@@ -55,7 +57,7 @@ static void add_output_limits(const struct config *config, const struct config *
     }
 }
 
-/* The directive's line or lines; with `defaults`, of several only those that differ. */
+/* The directive's line or lines. */
 static void add_row(const struct config_row *row, const struct config *config,
                     const struct config *defaults, struct text *out)
 {
@@ -126,7 +128,7 @@ static void rewrite_line(struct rewriting *r, struct slice line)
     if (row != NULL && !r->written[index_of(row)]) {
         r->written[index_of(row)] = true;
         size_t before = r->out->size;
-        add_row(row, r->config, NULL, r->out);
+        add_row(row, r->config, r->defaults, r->out);
         r->last_blank = r->last_blank && r->out->size == before;
         return;
     }

@@ -15,7 +15,6 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <locale.h>
@@ -339,26 +338,6 @@ static bool address_ok(int family, struct slice value)
     return inet_pton(family, text, binary) == 1;
 }
 
-static const char *check_log_file(struct slice value, struct config_error *error)
-{
-    if (value.size == 0)
-        return NULL;
-    int rc = -ENOMEM;
-    char *path = text_copy(value);
-    if (path != NULL) {
-        int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-        rc = fd < 0 ? -errno : 0;
-        if (fd >= 0)
-            (void)close(fd);
-        tu_free(path);
-    }
-    if (rc == 0)
-        return NULL;
-    (void)snprintf(error->text, sizeof error->text, "Can't open the log file: %s",
-                   strerrordesc_np(-rc));
-    return error->text;
-}
-
 static const char *check_locale(struct slice value)
 {
     char name[64];
@@ -379,8 +358,6 @@ const char *config_string_check(const struct config_row *row, struct slice value
     const char *name = row->name;
     if (memchr(value.data, '\0', value.size) != NULL)
         return "argument must not contain a null byte";
-    if (strcmp(name, "logfile") == 0)
-        return check_log_file(value, error);
     if (strcmp(name, "locale-collate") == 0)
         return check_locale(value);
     if (strcmp(name, "dbfilename") == 0 || strcmp(name, "appendfilename") == 0 ||

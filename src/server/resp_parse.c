@@ -14,6 +14,7 @@
 #include "server/resp_parse.h"
 
 #include "base/check.h"
+#include "base/number.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -81,8 +82,10 @@ static bool parse_length(const char *text, size_t size, int64_t *out)
 {
     bool negative = size > 1 && text[0] == '-';
     size_t i = negative;
-    if (size == i || size - i > 18)
+    if (size == i)
         return false;
+    if (size - i > 18)
+        return number_parse_int64((struct slice){text, size}, out);
     if (text[i] == '0' && (size > 1 || negative))
         return false;
     int64_t value = 0;

@@ -71,7 +71,11 @@ static void run_cron(struct server *server)
             next_second_ms = now_ms + 1000;
             client_registry_cron(server->clients, config, now_ms);
         }
-        int64_t sleep_ms = config->maxmemory != 0 ? MEMORY_PERIOD_MS : CRON_PERIOD_MS;
+        int64_t sleep_ms = 1000 / config->hz; /* hz is 1 to 500 */
+        if (sleep_ms > CRON_PERIOD_MS)
+            sleep_ms = CRON_PERIOD_MS;
+        if (config->maxmemory != 0 && sleep_ms > MEMORY_PERIOD_MS)
+            sleep_ms = MEMORY_PERIOD_MS;
         if (tu_sleep(sleep_ms * TU_MS) != 0)
             break;
     }

@@ -377,6 +377,8 @@ def parse_notation(text):
 def lower(reply):
     """What RESP2 sends where RESP3 sends this."""
     kind, value = reply
+    if kind == "~":
+        return ("unordered", ("*", [lower(v) for v in value]))
     if kind in "~>*" and kind and value is not None:
         return ("*", [lower(v) for v in value])
     if kind == "%":
@@ -424,6 +426,8 @@ def _match(pattern, reply, protocol, variables):
             return False
         variables[value[1]] = reply[1] if isinstance(reply[1], bytes) else b"%d" % reply[1]
         return True
+    if kind == "~":  # a set has no order
+        kind, value = "unordered", ("~", value)
     if kind == "unordered":
         if reply[0] != value[0].replace("pairs", "*") or reply[1] is None:
             return False
@@ -469,4 +473,4 @@ def merge(two, three):
         flat = [v for pair in value for v in pair]
         items = [merge(a, b) for a, b in zip(two[1], flat)]
         return None if None in items else ("%", list(zip(items[::2], items[1::2])))
-    return three if lower(three) == two else None
+    return three if match(three, two, 2, {}) else None

@@ -88,6 +88,7 @@ class Output(case.ServerCase):
         control.call("SET", "big", b"x" * MB)
         before = self.server.memory()
         glutton = self.connect(receive_buffer=4096)
+        glutton.call("PING")  # from here on it is counted
         glutton.send(resp.encode([b"GET", b"big"]) * 200)
         self.wait_for(lambda: self.info(control, "clients")["connected_clients"] == "1", "must be closed", 20)
         if server.is_tuco() and not server.sanitized():
@@ -101,6 +102,7 @@ class Output(case.ServerCase):
         control.call("CONFIG", "SET", "client-output-buffer-limit", "normal 0 2mb 1")
         control.call("SET", "big", b"x" * MB)
         glutton = self.connect(receive_buffer=4096)
+        glutton.call("PING")  # from here on it is counted
         glutton.send(resp.encode([b"GET", b"big"]) * 12)
         time.sleep(0.4)
         self.assertEqual(self.info(control, "clients")["connected_clients"], "2")

@@ -111,7 +111,7 @@ class Words(unittest.TestCase):
         for flag in ("-v", "--version"):
             result = start(flag)
             self.assertEqual(result.returncode, 0)
-            self.assertRegex(result.stdout, r"^\w+ server v=[\d.]+ sha=[0-9a-f]+:\d malloc=\S+ bits=64 build=[0-9a-f]+\n$")
+            self.assertRegex(result.stdout, r"^\w+ server v=[\d.]+ sha=[0-9a-f]+:\d malloc=\S+ bits=64 build=\S+.*\n$")
 
     def test_help(self):
         for flag in ("-h", "--help"):

@@ -21,6 +21,8 @@
 #include <string.h>
 
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
+/* HELP_TICKS: about 500 us; what may wait for one P before another is woken, see dispatch_events. */
+enum { HELP_TICKS = 125 * CLOCK_TICKS_4US };
 enum { FAIRNESS_TICKS = 61, RUNNEXT_STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
 
 struct sched tu__sched;
@@ -481,19 +483,42 @@ static bool work_anywhere(struct p *self)
     return !run_queue_empty(&self->queue);
 }
 
-/* Queues what the poller reported, and lets others help when it is much. */
-static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
+/* How long one run takes here, smoothed: from the last poll's end until now, by decision. */
+static void measure_pace(struct p *p)
 {
-    int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns);
+    uint32_t runs = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->round_tick;
+    if (runs > 0)
+        p->pace_ticks += ((int64_t)((clock_ticks() - p->round_began) / runs) - p->pace_ticks) / 4;
+}
+
+/* Queues what the poller reported, and lets another P help when it is much: when what waits here
+ * would take longer than HELP_TICKS at this P's pace. A wake costs two context switches and, on a
+ * machine whose cores are busy, takes one of them from somebody else; below that the requests are
+ * served cheaper where they are (docs/decisions/0005). */
+static void dispatch_events(struct m *m, struct p *p, int n)
+{
     for (int i = 0; i < n; i++) {
         struct pollable *target = m->events[i].data;
         target->ready(target, m->events[i].events);
     }
+    p->round_began = clock_ticks();
+    p->round_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
+    if (n > 1 && (int64_t)run_queue_length(&p->queue) * p->pace_ticks > HELP_TICKS) {
+        atomic_thread_fence(memory_order_seq_cst);
+        tu__wake_one();
+    }
+}
+
+static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
+{
+    measure_pace(p);
+    dispatch_events(m, p, poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns));
 }
 
 /* Sleeps in the P's poller until an event, a timer, or a wake. */
 static void sleep_in_poller(struct m *m, struct p *p)
 {
+    measure_pace(p);
     atomic_store(&p->asleep, 1);
     atomic_fetch_add(&tu__sched.idle_count, 1);
     if (m->spinning) {
@@ -523,14 +548,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
         atomic_store(&tu__sched.monitor_asleep, 0);
         futex_wake(&tu__sched.monitor_asleep, 1);
     }
-    for (int i = 0; i < n; i++) {
-        struct pollable *target = m->events[i].data;
-        target->ready(target, m->events[i].events);
-    }
-    if (n > 0 && run_queue_length(&p->queue) > 3) {
-        atomic_thread_fence(memory_order_seq_cst);
-        tu__wake_one();
-    }
+    dispatch_events(m, p, n);
 }
 
 static struct runnable *find_runnable(struct m *m)

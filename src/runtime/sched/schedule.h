@@ -75,6 +75,11 @@ struct p {
     _Alignas(64) _Atomic uint32_t asleep; /* 1 while its M waits in the poller and may be claimed */
     struct poll poll;
     struct timer_heap timers;
+    /* the pace of this P, for dispatch_events; owner */
+    uint64_t round_began;        /* clock_ticks when the last poll had returned */
+    int64_t pace_ticks;          /* of one scheduling decision, smoothed */
+    uint32_t round_tick;
+    _Atomic uint32_t conns;      /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */
     uint32_t seen_tick;
     int64_t seen_ns;

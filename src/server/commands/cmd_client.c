@@ -71,8 +71,8 @@ static void client_setinfo(struct call *call)
         return;
     }
     if (!client_name_ok(value)) {
-        reply_errorf(call->reply, "ERR %s cannot contain spaces, newlines or special characters.",
-                     name ? "lib-name" : "lib-ver");
+        reply_errorf(call->reply, "ERR %.*s cannot contain spaces, newlines or special characters.",
+                     (int)option.size, option.data); /* as it was spelt */
         return;
     }
     if (client_set_string(call->client, name ? CLIENT_LIBRARY : CLIENT_LIBRARY_VERSION, value))

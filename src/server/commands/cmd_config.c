@@ -13,12 +13,17 @@
 
 #include <string.h>
 
-/* True if one of the patterns names it. Hidden directives must be named in full. */
-static bool is_asked_for(const struct call *call, const struct config_row *row, const char *name)
+/* True if one of the patterns names it; `shown` is then how: a name in full is echoed as it was spelt.
+ * Hidden directives must be named in full. */
+static bool is_asked_for(const struct call *call, const struct config_row *row, const char *name,
+                         struct slice *shown)
 {
+    *shown = slice_of(name);
     for (size_t i = 2; i < call->argc; i++) {
-        if (slice_equal_nocase(call->argv[i], slice_of(name)))
+        if (slice_equal_nocase(call->argv[i], slice_of(name))) {
+            *shown = call->argv[i];
             return true;
+        }
         if (!(row->flags & CONFIG_HIDDEN) && glob_match(call->argv[i], slice_of(name), true))
             return true;
     }
@@ -36,11 +41,12 @@ static void run_config_get(struct call *call)
         const struct config_row *row = config_row_at(i);
         const char *names[] = {row->name, row->alias};
         for (int k = 0; k < 2 && names[k] != NULL; k++) {
-            if (!is_asked_for(call, row, names[k]))
+            struct slice shown;
+            if (!is_asked_for(call, row, names[k], &shown))
                 continue;
             struct text value = {0};
             config_row_print(row, config, &value);
-            reply_bulk_string(call->reply, names[k]);
+            reply_bulk(call->reply, shown);
             reply_bulk(call->reply, text_slice(&value));
             text_free(&value);
             pairs++;

@@ -43,6 +43,10 @@ enum { FLUSH_ASYNC = 1, FLUSH_SYNC };
 
 static void flush(struct call *call, uint32_t db)
 {
+    if (call->argc > 2) { /* the grammar takes the same word twice, as SET does; the peers do not here */
+        reply_error(call->reply, ERR_SYNTAX);
+        return;
+    }
     bool lazy = args_has(call->args, FLUSH_ASYNC) ||
                 (!args_has(call->args, FLUSH_SYNC) && handler_config(call)->lazyfree_lazy_user_flush);
     (void)keyspace_flush(call->tx, db, lazy);
