@@ -8,12 +8,15 @@
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/text.h"
+#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { TCP_MAX = CONFIG_BIND_MAX };
 
@@ -93,6 +96,24 @@ int listening_open_tcp(struct server *server, const struct config *config)
     return rc;
 }
 
+/* Gives the socket's file to `unixsocketgroup`. */
+static int set_group(const struct config *config)
+{
+    struct group found, *group = NULL;
+    char buffer[4096];
+    if (config->unixsocketgroup[0] == '\0')
+        return 0;
+    int rc = -getgrnam_r(config->unixsocketgroup, &found, buffer, sizeof buffer, &group);
+    if (rc == 0 && group == NULL)
+        rc = -ENOENT;
+    if (rc == 0)
+        rc = file_change_group(config->unixsocket, group->gr_gid);
+    if (rc != 0)
+        log_warning("Failed setting the group '%s' of the unix socket: %s", config->unixsocketgroup,
+                    strerrordesc_np(-rc));
+    return rc;
+}
+
 int listening_open_unix(struct server *server, const struct config *config)
 {
     char address[300];
@@ -105,7 +126,9 @@ int listening_open_unix(struct server *server, const struct config *config)
     tu_listener *listener;
     int rc = tu_listen(&listener, address, &options);
     if (rc == 0) {
-        rc = start_accepting(server, listener);
+        rc = set_group(config);
+        if (rc == 0)
+            rc = start_accepting(server, listener);
         if (rc == 0)
             server->listening->local = listener;
         else

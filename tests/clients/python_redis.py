@@ -14,14 +14,14 @@ BINARY = bytes(range(256)) + b"\r\n\0"
 
 class PythonRedis(unittest.TestCase):
     def setUp(self):
-        self.r = redis.Redis(port=PORT, db=0)
+        self.r = redis.Redis(host="127.0.0.1", port=PORT, db=0)
         self.r.flushall()
 
     def tearDown(self):
         self.r.close()
 
     def test_handshake_with_name_and_database(self):
-        r = redis.Redis(port=PORT, db=4, client_name="worker", decode_responses=True, health_check_interval=1)
+        r = redis.Redis(host="127.0.0.1", port=PORT, db=4, client_name="worker", decode_responses=True, health_check_interval=1)
         self.assertTrue(r.ping())
         self.assertEqual(r.client_getname(), "worker")
         self.assertEqual(r.client_info()["db"], 4)
@@ -119,22 +119,22 @@ class PythonRedis(unittest.TestCase):
         with self.assertRaisesRegex(redis.ResponseError, "unknown command 'NOPE', with args beginning with: 'a' "):
             self.r.execute_command("NOPE", "a")
         with self.assertRaisesRegex(redis.ResponseError, "DB index is out of range"):
-            redis.Redis(port=PORT, db=99).ping()
+            redis.Redis(host="127.0.0.1", port=PORT, db=99).ping()
 
     def test_password(self):
         self.r.config_set("requirepass", "sesame")
         try:
             with self.assertRaises(redis.AuthenticationError):
-                redis.Redis(port=PORT).ping()
+                redis.Redis(host="127.0.0.1", port=PORT).ping()
             with self.assertRaisesRegex(redis.ResponseError, "^WRONGPASS invalid username-password pair"):
-                redis.Redis(port=PORT, password="wrong").ping()
-            self.assertTrue(redis.Redis(port=PORT, password="sesame").ping())
-            self.assertTrue(redis.Redis(port=PORT, username="default", password="sesame").ping())
+                redis.Redis(host="127.0.0.1", port=PORT, password="wrong").ping()
+            self.assertTrue(redis.Redis(host="127.0.0.1", port=PORT, password="sesame").ping())
+            self.assertTrue(redis.Redis(host="127.0.0.1", port=PORT, username="default", password="sesame").ping())
         finally:
             self.r.config_set("requirepass", "")
 
     def test_comes_back_after_client_kill(self):
-        other = redis.Redis(port=PORT, single_connection_client=False)
+        other = redis.Redis(host="127.0.0.1", port=PORT, single_connection_client=False)
         me = other.client_id()
         self.assertEqual(self.r.client_kill_filter(_id=me), 1)
         self.assertTrue(other.ping())

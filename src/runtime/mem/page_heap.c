@@ -24,6 +24,7 @@
 #define EXACT_BINS   64u
 #define BINS         256u
 #define GROW_BYTES   ((size_t)16 << 20)
+#define HUGE_BYTES   ((size_t)2 << 20)
 #define LARGEST_HEAP ((size_t)1 << 40)
 #define SMALLEST_HEAP ((size_t)1 << 30)
 #define RETURN_PAGES 4u /* shorter runs are not worth a system call */
@@ -186,16 +187,16 @@ static bool start(void)
         return false;
     for (size_t size = LARGEST_HEAP; size >= SMALLEST_HEAP; size /= 2) {
         size_t table_size = (size >> PAGE_SHIFT) * sizeof(uint64_t);
-        char *range = vm_reserve(size + PAGE_BYTES);
+        char *range = vm_reserve(size + HUGE_BYTES);
         char *table = range ? vm_reserve(table_size) : NULL;
         if (table) {
             tu__pages.table = (_Atomic uint64_t *)(void *)table;
-            tu__pages.base = ((uintptr_t)range + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+            tu__pages.base = ((uintptr_t)range + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1);
             heap.reserved_bytes = size;
             return true;
         }
         if (range)
-            vm_unmap(range, size + PAGE_BYTES);
+            vm_unmap(range, size + HUGE_BYTES);
     }
     heap.refused = true;
     return false;
@@ -228,6 +229,8 @@ static bool grow(size_t pages)
         drop_span(s);
         return false;
     }
+    if (old > 0) /* small programs stay small */
+        vm_huge_pages((char *)tu__pages.base + old, want, true);
     atomic_store_explicit(&tu__pages.committed, old + want, memory_order_relaxed);
     s->first = (uint32_t)(old >> PAGE_SHIFT);
     s->pages = (uint32_t)(want >> PAGE_SHIFT);

@@ -9,16 +9,29 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
+enum { CONNS_FILL = 64 };
+
 static struct {
     struct tu__lock lock;
     struct tu_conn *free;
-    _Atomic uint32_t turn;
 } pool;
 
+/* Ps are filled one after the other: a machine with few connections then keeps one P awake instead
+ * of several half awake, and its batches are larger; who falls behind is helped by stealing. Beyond
+ * CONNS_FILL each, the least loaded P gets the next. */
 uint32_t tu__conn_next_proc(void)
 {
-    uint32_t n = tu__sched.proc_count;
-    return n ? atomic_fetch_add_explicit(&pool.turn, 1, memory_order_relaxed) % n : 0;
+    uint32_t least = 0, fewest = UINT32_MAX;
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        uint32_t n = atomic_load_explicit(&tu__sched.procs[i].conns, memory_order_relaxed);
+        if (n < CONNS_FILL)
+            return i;
+        if (n < fewest) {
+            fewest = n;
+            least = i;
+        }
+    }
+    return least;
 }
 
 static struct tu_conn *pool_get(void)
@@ -108,6 +121,7 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
         pool_put(c);
         return rc;
     }
+    atomic_fetch_add_explicit(&tu__sched.procs[proc].conns, 1, memory_order_relaxed);
     *out = c;
     return 0;
 }
@@ -153,6 +167,7 @@ void tu__conn_recycle(tu_conn *c)
     stop_deadlines(c);
     int fd = c->fd;
     c->fd = -1;
+    atomic_fetch_sub_explicit(&tu__sched.procs[c->proc].conns, 1, memory_order_relaxed);
     (void)socket_close(fd); /* leaves the poller with it */
     pool_put(c);
 }

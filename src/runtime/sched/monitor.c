@@ -1,9 +1,11 @@
 /* monitor.c - one thread, without a P, that takes Ps from hogs and blocking calls.
  *
- * Every 4 ms it compares each P's tick with the one it saw before. No decision for 10 ms means that
+ * Every 2 ms it compares each P's tick with the one it saw before. No decision for 10 ms means that
  * one goroutine computes, or sits in a system call: its P is handed to another M (the protocol is in
  * schedule.h) and the goroutine keeps its thread. Work that waits behind it moves with the P; so do
- * its timers and its poller. While every P is asleep the monitor sleeps as well.
+ * its timers and its poller. Before that, from the first unchanged look on, the monitor polls in its
+ * place, so that connections registered there are served by other Ps within a few milliseconds.
+ * While every P is asleep the monitor sleeps as well.
  */
 #include "runtime/sched/schedule.h"
 
@@ -13,7 +15,7 @@
 #include "platform/futex.h"
 #include "platform/thread.h"
 
-enum { PERIOD_NS = 4000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
+enum { PERIOD_NS = 2000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 
 /* True if the P is ours now. */
@@ -28,6 +30,17 @@ static bool take_from(struct p *p, struct m *m)
     if (atomic_load(&m->in_runtime) != 0)
         next = LOST_NO;
     return atomic_compare_exchange_strong(&m->lost, &expected, next) && next == LOST_TAKEN;
+}
+
+/* What is ready goes to the global queue, since this thread has no P, and wakes one. */
+static void poll_for(struct p *p)
+{
+    struct poll_event events[POLL_EVENTS_MAX];
+    int n = poll_wait(&p->poll, events, POLL_EVENTS_MAX, 0);
+    for (int i = 0; i < n; i++) {
+        struct pollable *target = events[i].data;
+        target->ready(target, events[i].events);
+    }
 }
 
 static void look_at(struct p *p, int64_t now_ns)
@@ -45,6 +58,8 @@ static void look_at(struct p *p, int64_t now_ns)
     }
     if (!run_queue_empty(&p->queue))
         tu__wake_one();
+    if (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0)
+        poll_for(p);
     if (atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) < now_ns)
         atomic_store_explicit(&p->attention, 1, memory_order_relaxed);
     bool blocking = atomic_load_explicit(&m->blocking, memory_order_relaxed) > 0;
