@@ -55,15 +55,19 @@ void segment_clear(struct hash_segment s, struct hash_bucket *b, uint32_t index)
     bucket_set_reach(&s.buckets[home], reach);
 }
 
+/* Keys that are moved to make room beyond the first one. */
+enum { PASSING_HOPS = 1 };
+
 static inline uint32_t reach_limit(uint32_t size)
 {
     return size <= HASH_REACH_MAX ? size - 1 : HASH_REACH_MAX;
 }
 
-static inline struct hash_bucket *bucket_after(struct hash_segment s, uint32_t number, uint32_t by)
+/* The bucket `by` steps on (back, if negative), around the segment's end. */
+static inline struct hash_bucket *bucket_after(struct hash_segment s, uint32_t number, int by)
 {
-    number += by;
-    return &s.buckets[number < s.size ? number : number - s.size];
+    int at = (int)number + by, size = (int)s.size;
+    return &s.buckets[at < 0 ? at + size : at < size ? at : at - size];
 }
 
 static inline void raise_reach(struct hash_bucket *home, uint32_t passed)
@@ -72,22 +76,47 @@ static inline void raise_reach(struct hash_bucket *home, uint32_t passed)
         bucket_set_reach(home, passed);
 }
 
-/* Passes one key of the full bucket `number` further on, to make room in it. */
-static bool pass_one_on(const struct hash_table *t, struct hash_segment s, uint32_t number)
+/* A slot of bucket b whose key may move by `by` buckets; HASH_SLOTS if there is none. */
+static uint32_t movable_slot(const struct hash_bucket *b, int by, int limit)
+{
+    for (uint32_t index = 0; index < HASH_SLOTS; index++) {
+        int passed = (int)bucket_passed(b, index) + by;
+        if (passed >= 0 && passed <= limit)
+            return index;
+    }
+    return HASH_SLOTS;
+}
+
+static void move_slot(const struct hash_table *t, struct hash_segment s, uint32_t number,
+                      uint32_t index, int by)
 {
     struct hash_bucket *b = &s.buckets[number];
-    uint32_t limit = reach_limit(s.size);
-    for (uint32_t by = 1; by <= limit; by++) {
-        struct hash_bucket *to = bucket_after(s, number, by);
-        if (bucket_occupied(to) == 1023)
-            continue;
-        for (uint32_t index = 0; index < HASH_SLOTS; index++) {
-            uint32_t passed = bucket_passed(b, index);
-            if (passed + by > limit)
+    uint32_t before = bucket_passed(b, index), after = (uint32_t)((int)before + by);
+    struct hash_bucket *home = bucket_after(s, number, -(int)before);
+    put(t, bucket_after(s, number, by), after,
+        (struct hash_item){bucket_entry(t, b, index), b->tag[index]});
+    raise_reach(home, after);
+    segment_clear(s, b, index);
+}
+
+/* Makes room in the full bucket `number` by moving one of its keys within that key's reach; with
+ * `hops` left, even to a bucket where room must be made first. */
+static bool make_room(const struct hash_table *t, struct hash_segment s, uint32_t number, int hops)
+{
+    static const int8_t steps[] = {1, -1, 2, -2, 3, -3};
+    int limit = (int)reach_limit(s.size);
+    for (int with_hop = 0; with_hop <= (hops > 0); with_hop++) {
+        for (size_t i = 0; i < sizeof steps; i++) {
+            if (steps[i] > limit || -steps[i] > limit)
                 continue;
-            put(t, to, passed + by, (struct hash_item){bucket_entry(t, b, index), b->tag[index]});
-            raise_reach(bucket_after(s, number, s.size - passed), passed + by);
-            segment_clear(s, b, index);
+            uint32_t index = movable_slot(&s.buckets[number], steps[i], limit);
+            if (index == HASH_SLOTS)
+                continue;
+            struct hash_bucket *to = bucket_after(s, number, steps[i]);
+            if (bucket_occupied(to) == 1023 &&
+                !(with_hop && make_room(t, s, (uint32_t)(to - s.buckets), hops - 1)))
+                continue;
+            move_slot(t, s, number, index, steps[i]);
             return true;
         }
     }
@@ -99,8 +128,8 @@ static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
                              struct hash_item item, uint32_t home)
 {
     for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
-        struct hash_bucket *b = bucket_after(s, home, passed);
-        if (pass_one_on(t, s, (uint32_t)(b - s.buckets))) {
+        struct hash_bucket *b = bucket_after(s, home, (int)passed);
+        if (make_room(t, s, (uint32_t)(b - s.buckets), PASSING_HOPS)) {
             put(t, b, passed, item);
             raise_reach(&s.buckets[home], passed);
             return true;
@@ -148,7 +177,7 @@ static void hash_items(const struct hash_table *t, uint32_t old_depth, uint32_t 
     struct hash_segment target = {.depth = depth};
     for (uint32_t i = 0; i < count; i++) {
         struct slice key = entry_key(items[i].entry);
-        uint64_t position = siphash13(t->key, key.data, key.size) << t->shard_bits;
+        uint64_t position = hash_position(t, siphash13(t->key, key.data, key.size));
         items[i].h12 = segment_h12(target, position);
         if (depth > old_depth)
             items[i].h12 |= (uint32_t)(position << old_depth >> 63) << 31;

@@ -58,6 +58,15 @@ static inline uint64_t segment_word(struct hash_segment s)
     return (uint64_t)s.size << 58 | (uint64_t)s.depth << 48 | (uint64_t)(uintptr_t)s.buckets;
 }
 
+/* Where a hash lies in its table: u -> u + u(1 - u)/3 for u in [0, 1), on 64-bit fractions. Monotone.
+ * Keys are twice as dense at the end as at the begin, so the segments of a table are in all stages of
+ * growth at any time: see hash_table.c. */
+static inline uint64_t hash_position(const struct hash_table *t, uint64_t hash)
+{
+    uint64_t u = hash << t->shard_bits;
+    return u + (uint64_t)((unsigned __int128)u * ~u >> 64) / 3;
+}
+
 /* The twelve bits behind the depth. */
 static inline uint32_t segment_h12(struct hash_segment s, uint64_t position)
 {

@@ -5,6 +5,13 @@
  * the segment splits instead. A removal that empties a bucket looks whether its segment has become
  * sparse; a small one joins its sibling.
  *
+ * If keys were spread evenly over the positions, all segments of all tables would grow through the same
+ * sizes at the same time, and leave spans of every size they have passed half empty behind: 7 bytes a
+ * key, as much as the table itself. So hash_position bends the hash space: the densest segments hold
+ * twice the keys per position of the sparsest, one doubling apart, and at any time there are segments
+ * of every size; what one gives back another takes. The table's share also becomes the same for
+ * any number of keys.
+ *
  * Directories are never freed while the table lives: the look-ahead of other threads reads them
  * without a lock. Each keeps its smaller predecessor and its larger successor, so the memory is at
  * most twice that of the largest, and growing again after a flush allocates nothing. Segments are
@@ -169,7 +176,7 @@ static inline bool same_key(const struct entry *e, struct slice key)
 static inline __attribute__((always_inline)) struct entry *
 search(const struct hash_table *t, const struct slice *key, uint64_t hash, struct hash_slot *slot)
 {
-    uint64_t position = hash << t->shard_bits;
+    uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
     if (!s.buckets)
         return NULL;
@@ -208,7 +215,7 @@ struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
 
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
 {
-    uint64_t position = hash << t->shard_bits;
+    uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
     if (s.buckets)
         __builtin_prefetch(&s.buckets[segment_home(s.size, segment_h12(s, position))]);
@@ -216,7 +223,7 @@ void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
 
 void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash)
 {
-    uint64_t position = hash << t->shard_bits;
+    uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
     if (!s.buckets)
         return;
@@ -310,7 +317,7 @@ static int grow_segment(struct hash_table *t, uint64_t position, struct hash_seg
 
 bool hash_table_insert(struct hash_table *t, struct entry *e, uint64_t hash)
 {
-    uint64_t position = hash << t->shard_bits;
+    uint64_t position = hash_position(t, hash);
     if (!directory_of(t)) {
         struct hash_directory *d = directory_new(0);
         if (!d)
@@ -421,7 +428,8 @@ uint64_t hash_table_scan(const struct hash_table *t, uint64_t position,
             struct entry *e = bucket_entry(t, b, index);
             struct slice key = entry_key(e);
             /* A cursor from before a growth points into the middle of a home. */
-            if (position > first && siphash13(t->key, key.data, key.size) << t->shard_bits < position)
+            if (position > first &&
+                hash_position(t, siphash13(t->key, key.data, key.size)) < position)
                 continue;
             found[(*count)++] = e;
         }
@@ -437,7 +445,8 @@ struct entry *hash_table_random(const struct hash_table *t, uint64_t random)
         return NULL;
     for (int attempt = 0; attempt < 128; attempt++) {
         random = random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-        struct hash_segment s = find_segment(t, random);
+        /* Through hash_position, as a key's hash would: denser segments are hit more often. */
+        struct hash_segment s = find_segment(t, hash_position(t, random >> t->shard_bits));
         if (!s.buckets)
             continue;
         uint32_t pick = (uint32_t)(random * UINT64_C(0x9e3779b97f4a7c15) >> 40) % (s.size * HASH_SLOTS);
@@ -520,7 +529,7 @@ static uint64_t verify_segment(const struct hash_table *t, struct hash_segment s
         for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
             uint32_t index = (uint32_t)__builtin_ctz(set), passed = bucket_passed(b, index);
             struct slice key = entry_key(bucket_entry(t, b, index));
-            uint64_t hash = siphash13(t->key, key.data, key.size), position = hash << t->shard_bits;
+            uint64_t hash = siphash13(t->key, key.data, key.size), position = hash_position(t, hash);
             uint32_t h12 = segment_h12(s, position), home = segment_home(s.size, h12);
             tu_check(s.depth == 0 || (position ^ start) >> (64 - s.depth) == 0,
                      "a key in the wrong segment");

@@ -1,14 +1,15 @@
 /* hash_table.h - the keys of one shard in one database: an extendible hash table that grows a segment
  * at a time.
  *
+ *     hash -> position (monotone, hash_segment.h)
  *     directory (2^depth words) --> segments --> buckets of 64 bytes: 10 slots of tag and reference
  *
- * The top bits of a hash index the directory; a word holds a segment's address, its depth (how many
+ * The top bits of a position index the directory; a word holds a segment's address, its depth (how many
  * of those bits all its keys share) and its number of buckets, so the bucket is the second memory
  * access and the entry the third. Of the bits behind the depth twelve decide where in a segment a key
  * lives:
  *
- *     h12  = the 12 bits of the hash behind the segment's depth
+ *     h12  = the 12 bits of the position behind the segment's depth
  *     home = h12 * buckets / 4096          tag = h12 & 255
  *
  * A full home passes keys on to the next three buckets; a slot knows how far it was passed, a bucket
@@ -16,7 +17,7 @@
  * buckets to 32 in small steps without looking at a single key. Then it splits in two, which does
  * (once per doubling). At most a few hundred keys are moved by any insert.
  *
- * Everything is monotone in the hash, so a position in hash space is a scan cursor that survives all
+ * Everything is monotone in the position, so a position is a scan cursor that survives all
  * growth: see hash_table_scan.
  *
  * Invariants (hash_table_verify): each entry is found under its hash; count is the number of occupied
@@ -52,7 +53,7 @@ struct hash_table {
 struct hash_slot {
     struct hash_bucket *bucket;
     uint32_t index;    /* slot in the bucket */
-    uint64_t position; /* of the hash in this table: hash << shard_bits */
+    uint64_t position; /* of the hash in this table */
 };
 
 /* `any_block` is any block of the manual heap, which is one address range of at most 4 TiB around. */
@@ -81,8 +82,8 @@ static inline uint64_t hash_table_count(const struct hash_table *t)
 /* Bytes of directory and segments; lock-free. */
 size_t hash_table_bytes(const struct hash_table *t);
 
-/* Collects the entries whose home is the bucket at `position` and whose hash is not below it, up to
- * HASH_SCAN_MAX of them. A position is a hash shifted left by shard_bits. Returns the next position;
+/* Collects the entries whose home is the bucket at `position` and whose own is not below it, up to
+ * HASH_SCAN_MAX of them. Returns the next position;
  * 0: the end. Entries that are in the table during a whole series of calls, from position 0 on, are
  * collected exactly once. */
 #define HASH_SCAN_MAX 40u

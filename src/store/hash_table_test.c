@@ -274,6 +274,6 @@ TIMEOUT_TEST(hash_table, costs_at_most_8_bytes_a_key, 120)
         }
     }
     printf("  table bytes a key: %.2f on average, %.2f at worst\n", sum / samples, worst);
-    CHECK(sum / samples <= 8.0);
-    CHECK(worst <= 8.4);
+    CHECK(sum / samples <= 7.6);
+    CHECK(worst <= 7.8);
 }

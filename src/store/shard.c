@@ -28,12 +28,6 @@ struct shard_db *shard_db_make(struct keyspace *ks, struct shard *s, uint32_t db
     return d;
 }
 
-struct clock_policy shard_clock_policy(const struct keyspace *ks)
-{
-    uint64_t p = atomic_load_explicit(&ks->clock_policy, memory_order_relaxed);
-    return (struct clock_policy){p >> 63, (uint32_t)(p >> 32) & INT32_MAX, (uint32_t)p};
-}
-
 /* ---- deadlines ---- */
 
 static void index_deadline(struct transaction *tx, struct shard *s, struct shard_db *d, uint64_t hash,

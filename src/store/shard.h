@@ -95,7 +95,11 @@ static inline bool shard_db_wants_sweep(const struct shard_db *d)
     return d->expire.items >
            2 * atomic_load_explicit(&d->expires, memory_order_relaxed) + SLACK;
 }
-struct clock_policy shard_clock_policy(const struct keyspace *ks);
+static inline struct clock_policy shard_clock_policy(const struct keyspace *ks)
+{
+    uint64_t p = atomic_load_explicit(&ks->clock_policy, memory_order_relaxed);
+    return (struct clock_policy){p >> 63, (uint32_t)(p >> 32) & INT32_MAX, (uint32_t)p};
+}
 
 /* A key that is there, and where. */
 struct found {

@@ -29,6 +29,7 @@ enum { NONE = -1 };
 struct selection {
     struct tu_select_case *cases;
     size_t polled;     /* cases that can become ready: cases[0..polled).tu__poll, shuffled */
+    size_t contexts;   /* of them, those on a context of their own */
     size_t locked;     /* of them, those on channels: cases[0..locked).tu__lock, by address */
     uint64_t random;   /* a linear congruential generator, started by random_seed */
     int64_t after;     /* index of the case with the earliest deadline, or NONE */
@@ -98,8 +99,10 @@ static void collect(struct selection *s, size_t count)
             }
             break;
         case TU_SELECT_DONE:
-            if (c->context)
+            if (c->context) {
                 add_poll(s, i);
+                s->contexts++;
+            }
             break;
         case TU_SELECT_CANCEL:
             s->cancel = (int64_t)i;
@@ -115,7 +118,8 @@ static void collect(struct selection *s, size_t count)
 
 /* ---- steps 1 and 2: what is ready? ---- */
 
-static inline int try_case(struct selection *s, struct tu_select_case *c, struct tu__sleeper **wake)
+static inline __attribute__((always_inline)) int
+try_case(struct selection *s, struct tu_select_case *c, struct tu__sleeper **wake)
 {
     switch (c->kind) {
     case TU_SELECT_RECV: return channel_recv_locked(c->channel, c->element, wake);
@@ -265,7 +269,7 @@ static void join_context(struct selection *s, struct tu__cancel *c, struct tu__p
 
 static void join_others(struct selection *s)
 {
-    for (size_t k = 0; k < s->polled; k++) {
+    for (size_t k = 0; s->contexts > 0 && k < s->polled; k++) {
         struct tu_select_case *c = &s->cases[s->cases[k].tu__poll];
         if (c->kind == TU_SELECT_DONE)
             join_context(s, cancel_of(c), place_of(c));
@@ -305,7 +309,7 @@ static void leave(struct selection *s, int64_t won)
     leave_channels(s, won);
     if (s->after != NONE)
         tu__timer_stop(&s->timer);
-    for (size_t k = 0; k < s->polled; k++) {
+    for (size_t k = 0; s->contexts > 0 && k < s->polled; k++) {
         struct tu_select_case *c = &s->cases[s->cases[k].tu__poll];
         if (c->kind == TU_SELECT_DONE)
             tu__cancel_unwatch(cancel_of(c), place_of(c));
@@ -367,7 +371,7 @@ static int64_t select_general(struct tu_select_case *cases, size_t count)
 {
     struct selection s;
     s.cases = cases;
-    s.polled = s.locked = 0;
+    s.polled = s.contexts = s.locked = 0;
     s.random = random_seed();
     s.after = s.cancel = s.otherwise = NONE;
     s.current = tu__cancel_current();

@@ -23,7 +23,9 @@
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 /* HELP_TICKS: about 500 us; what may wait for one P before another is woken, see dispatch_events. */
 enum { HELP_TICKS = 125 * CLOCK_TICKS_4US };
-enum { FAIRNESS_TICKS = 61, RUNNEXT_STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
+/* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
+enum { RING_RESERVE = 8 };
+enum { FAIRNESS_TICKS = 61, STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
 
 struct sched tu__sched;
 __thread struct m *tu__m_tls __attribute__((tls_model("initial-exec"))) = NULL;
@@ -276,26 +278,68 @@ static inline void run_after(struct m *m)
     }
 }
 
-/* The next of this P: runnext, unless it has had its turn for long while others wait; then the ring. */
+/* Shares the older half of the fresh goroutines when thieves have nothing to take. */
+static void share_fresh(struct p *p)
+{
+    uint32_t n = p->fresh_count / 2;
+    if (n == 0 || run_queue_length(&p->queue) > 0 ||
+        atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0)
+        return;
+    for (uint32_t i = 0; i < n; i++)
+        ring_put(p, p->fresh[i]);
+    p->fresh_count -= n;
+    memmove(p->fresh, p->fresh + n, p->fresh_count * sizeof p->fresh[0]);
+    atomic_thread_fence(memory_order_seq_cst);
+    tu__wake_one();
+}
+
+/* A goroutine that a newer one has pushed out of runnext. The newest run first, so that a tree of
+ * goroutines is walked depth first and few are alive at a time (a tree of a million: 80,000 of them
+ * first come first served, 0.9 s; this way a few hundred). Thieves find the oldest in the ring. */
+static void put_fresh(struct p *p, struct runnable *r)
+{
+    if (run_queue_length(&p->queue) < RING_RESERVE) {
+        ring_put(p, r);
+        return;
+    }
+    if (p->fresh_count == FRESH_MAX) {
+        for (uint32_t i = 0; i < FRESH_MAX / 2; i++)
+            ring_put(p, p->fresh[i]);
+        p->fresh_count = FRESH_MAX / 2;
+        memmove(p->fresh, p->fresh + FRESH_MAX / 2, p->fresh_count * sizeof p->fresh[0]);
+    }
+    p->fresh[p->fresh_count++] = r;
+}
+
+static inline struct runnable *take_runnext(struct p *p)
+{
+    struct runnable *r = atomic_load_explicit(&p->queue.runnext, memory_order_relaxed);
+    if (r && !atomic_compare_exchange_strong_explicit(&p->queue.runnext, &r, NULL,
+                                                      memory_order_acq_rel, memory_order_relaxed))
+        r = NULL; /* a thief was faster */
+    return r;
+}
+
+/* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
+ * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
 {
-    struct run_queue *q = &p->queue;
-    struct runnable *r = atomic_load_explicit(&q->runnext, memory_order_relaxed);
-    if (r && p->runnext_streak < RUNNEXT_STREAK_MAX &&
-        atomic_compare_exchange_strong_explicit(&q->runnext, &r, NULL, memory_order_acq_rel,
-                                                memory_order_relaxed)) {
-        p->runnext_streak++;
-        return r;
+    struct runnable *r;
+    if (p->streak++ < STREAK_MAX) {
+        r = take_runnext(p);
+        if (r)
+            return r;
+        if (p->fresh_count > 0) {
+            r = p->fresh[--p->fresh_count];
+            share_fresh(p);
+            return r;
+        }
     }
-    p->runnext_streak = 0;
-    r = run_queue_get(q);
-    if (r)
-        return r;
-    r = atomic_load_explicit(&q->runnext, memory_order_relaxed);
-    if (r && atomic_compare_exchange_strong_explicit(&q->runnext, &r, NULL, memory_order_acq_rel,
-                                                     memory_order_relaxed))
-        return r;
-    return NULL;
+    p->streak = 0;
+    r = run_queue_get(&p->queue);
+    if (!r && p->fresh_count > 0)
+        r = p->fresh[--p->fresh_count];
+    return r ? r : take_runnext(p);
 }
 
 /* The next of this P without looking elsewhere; NULL: ask the loop. */
@@ -494,7 +538,7 @@ static void measure_pace(struct p *p)
 /* Queues what the poller reported, and lets another P help when it is much: when what waits here
  * would take longer than HELP_TICKS at this P's pace. A wake costs two context switches and, on a
  * machine whose cores are busy, takes one of them from somebody else; below that the requests are
- * served cheaper where they are (docs/decisions/0005). */
+ * served cheaper where they are (docs/decisions/0006). */
 static void dispatch_events(struct m *m, struct p *p, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -680,6 +724,16 @@ int tu__start_machine(struct p *p)
 
 /* ---- public ---- */
 
+/* A new goroutine becomes runnext of the P it was started on. */
+static inline void start_on(struct p *p, struct runnable *r)
+{
+    struct runnable *kicked = atomic_exchange_explicit(&p->queue.runnext, r, memory_order_acq_rel);
+    if (kicked)
+        put_fresh(p, kicked);
+    full_fence_after_rmw();
+    wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
+}
+
 int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
                 const struct tu_site *site)
 {
@@ -705,7 +759,10 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
             g->id = atomic_fetch_add_explicit(&tu__sched.foreign_started, 1, memory_order_relaxed) *
                         (tu__sched.proc_count + 1) + tu__sched.proc_count;
         }
-        tu__submit(&g->run, SUBMIT_FRONT);
+        if (p)
+            start_on(p, &g->run);
+        else
+            tu__submit(&g->run, SUBMIT_FRONT);
     }
     if (m)
         tu__exit(m);
@@ -730,7 +787,7 @@ void tu_yield(void)
     }
     struct p *p = tu__enter(m);
     uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
-    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
+    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) && p->fresh_count == 0 &&
                  atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
                  !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
                  atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) == INT64_MAX;

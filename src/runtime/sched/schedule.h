@@ -34,7 +34,7 @@
 
 #include <tuco/go.h>
 
-enum { TU__PROCS_MAX = 256 };
+enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
 
 struct m {
     struct g *g;                 /* running goroutine; NULL in the scheduler loop */
@@ -63,7 +63,7 @@ struct timer_heap {
 
 struct p {
     uint32_t index;
-    uint32_t runnext_streak;     /* consecutive runs from runnext */
+    uint32_t streak;             /* consecutive runs from runnext or fresh */
     uint64_t last_ready_ticks;   /* clock_ticks of the last wake decision */
     struct runnable *free_g;     /* dead goroutines, most recent first */
     uint32_t free_count;
@@ -71,6 +71,8 @@ struct p {
     _Atomic uint32_t attention;  /* set by the monitor: leave the fast path once */
     _Atomic(struct m *) m;
     _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
+    uint32_t fresh_count;        /* owner */
+    struct runnable *fresh[FRESH_MAX]; /* started here and not yet run, newest last; not stealable */
     _Alignas(64) struct run_queue queue;
     _Alignas(64) _Atomic uint32_t asleep; /* 1 while its M waits in the poller and may be claimed */
     struct poll poll;
