@@ -60,7 +60,7 @@ size_t endpoint_format_ip(const struct endpoint *e, char out[ENDPOINT_TEXT_MAX])
     else if (e->family == ENDPOINT_IPV6)
         text = inet_ntop(AF_INET6, e->address, out, ENDPOINT_TEXT_MAX);
     if (!text)
-        memcpy(out, e->family == ENDPOINT_UNIX ? "" : "?", 2);
+        snprintf(out, ENDPOINT_TEXT_MAX, "%s", e->family == ENDPOINT_UNIX ? "" : "?");
     return strlen(out);
 }
 

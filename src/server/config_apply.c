@@ -38,29 +38,53 @@ static const char *apply_listen(struct server *server, const struct config *conf
     return rc == 0 ? NULL : "Failed to bind to specified addresses.";
 }
 
-/* Raises the descriptor limit to what maxclients needs. */
+/* Raises the descriptor limit to what maxclients needs: 0, or -errno and *have, what there is. */
+static int raise_descriptors(int64_t maxclients, rlim_t *have)
+{
+    rlim_t wanted = (rlim_t)maxclients + RESERVED_DESCRIPTORS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return 0;
+    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return 0;
+    int rc = -errno;
+    raised = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        limit = raised;
+    *have = limit.rlim_cur;
+    return limit.rlim_cur >= wanted ? 0 : rc;
+}
+
 static const char *apply_descriptors(struct server *server, const struct config *config)
 {
     static char text[160]; /* under server->admin */
-    rlim_t wanted = (rlim_t)config->maxclients + RESERVED_DESCRIPTORS;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return NULL;
-    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        return NULL;
-    if (limit.rlim_max > limit.rlim_cur) {
-        raised = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
-        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-            limit = raised;
-    }
-    if (limit.rlim_cur >= wanted)
+    rlim_t have;
+    if (raise_descriptors(config->maxclients, &have) == 0)
         return NULL;
     (void)snprintf(text, sizeof text,
                    "The operating system is not able to handle the specified number of clients, try "
                    "with %lld",
-                   (long long)limit.rlim_cur - RESERVED_DESCRIPTORS);
+                   (long long)have - RESERVED_DESCRIPTORS);
     return text;
+}
+
+void config_fit_descriptors(struct config *draft)
+{
+    rlim_t have;
+    int rc = raise_descriptors(draft->maxclients, &have);
+    if (rc == 0)
+        return;
+    int64_t wanted = draft->maxclients;
+    draft->maxclients = have > RESERVED_DESCRIPTORS ? (int64_t)have - RESERVED_DESCRIPTORS : 1;
+    log_warning("You requested maxclients of %" PRId64 " requiring at least %" PRId64
+                " max file descriptors.",
+                wanted, wanted + RESERVED_DESCRIPTORS);
+    log_warning("Server can't set maximum open files to %" PRId64 " because of OS error: %s.",
+                wanted + RESERVED_DESCRIPTORS, strerrordesc_np(-rc));
+    log_warning("Current maximum open files is %lld. maxclients has been reduced to %" PRId64
+                " to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
+                (long long)have, draft->maxclients);
 }
 
 static void apply_memory(struct server *server, const struct config *config)

@@ -23,6 +23,9 @@ enum config_effect {
  * park. Caller holds server->admin, or the server is not shared yet. */
 const char *config_apply(struct server *server, const struct config *config, uint32_t effects);
 
+/* At the start: raises the descriptor limit for maxclients, or lowers maxclients and says so. */
+void config_fit_descriptors(struct config *draft);
+
 /* CONFIG SET name value [name value ...]: all of them or none. */
 struct config_change {
     const struct slice *words; /* names and values in turn */

@@ -9,6 +9,7 @@
 #include "server/config_table.h"
 #include "server/log.h"
 #include "server/version.h"
+#include "platform/file.h"
 
 #include <tuco/mem.h>
 
@@ -28,9 +29,9 @@ static int read_descriptor(int fd, struct text *out)
 {
     char chunk[4096];
     for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
+        ssize_t n = file_read(fd, chunk, sizeof chunk);
         if (n < 0)
-            return -errno;
+            return (int)n;
         if (n == 0)
             return out->failed ? -ENOMEM : 0;
         text_add(out, (struct slice){chunk, (size_t)n});
@@ -42,10 +43,10 @@ static int read_descriptor(int fd, struct text *out)
 /* Appends a file's text. An error is logged as Redis logs it. */
 static int read_file(const char *path, struct text *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? -errno : read_descriptor(fd, out);
+    int fd = file_open(path, O_RDONLY, 0);
+    int rc = fd < 0 ? fd : read_descriptor(fd, out);
     if (fd >= 0)
-        (void)close(fd);
+        file_close(fd);
     if (rc != 0)
         log_warning("Fatal error, can't open config file '%s': %s", path, strerrordesc_np(-rc));
     return rc;
@@ -234,13 +235,13 @@ static int check_log_file(const struct config *config, struct config_file_error 
 {
     if (config->logfile[0] == '\0')
         return 0;
-    int fd = open(config->logfile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = file_open(config->logfile, O_WRONLY | O_APPEND | O_CREAT, 0644);
     if (fd >= 0) {
-        (void)close(fd);
+        file_close(fd);
         return 0;
     }
     (void)snprintf(error->reason, sizeof error->reason, "Can't open the log file: %s",
-                   strerrordesc_np(errno));
+                   strerrordesc_np(-fd));
     return -EINVAL;
 }
 

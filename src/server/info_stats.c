@@ -158,14 +158,14 @@ static void add_keys(struct server *server, struct text *out)
     struct keyspace_stats store;
     keyspace_stats(server->keyspace, &store);
     ADD_ZEROS(out, "sync_full", "sync_partial_ok", "sync_partial_err");
-    add_counter(out, "expired_keys", store.expired);
+    add_counter(out, "expired_keys", store.expired - server->expired_base);
     ADD_ZEROS(out, "expired_fields");
     text_add(out, SLICE("expired_stale_perc:0.00\r\nexpired_keys_with_volatile_items_stale_perc:0.00\r\n"));
     ADD_ZEROS(out, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys",
               "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
               "current_eviction_exceeded_time");
-    add_counter(out, "keyspace_hits", store.hits);
-    add_counter(out, "keyspace_misses", store.misses);
+    add_counter(out, "keyspace_hits", store.hits - server->hits_base);
+    add_counter(out, "keyspace_misses", store.misses - server->misses_base);
     ADD_ZEROS(out, "pubsub_channels", "pubsub_patterns", "pubsubshard_channels", "latest_fork_usec",
               "total_forks", "migrate_cached_sockets", "slave_expires_tracked_keys",
               "active_defrag_hits", "active_defrag_misses", "active_defrag_key_hits",

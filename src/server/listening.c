@@ -8,6 +8,7 @@
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/text.h"
+#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
@@ -102,15 +103,15 @@ static int set_group(const struct config *config)
     char buffer[4096];
     if (config->unixsocketgroup[0] == '\0')
         return 0;
-    int rc = getgrnam_r(config->unixsocketgroup, &found, buffer, sizeof buffer, &group);
+    int rc = -getgrnam_r(config->unixsocketgroup, &found, buffer, sizeof buffer, &group);
     if (rc == 0 && group == NULL)
-        rc = ENOENT;
-    if (rc == 0 && chown(config->unixsocket, (uid_t)-1, group->gr_gid) != 0)
-        rc = errno;
+        rc = -ENOENT;
+    if (rc == 0)
+        rc = file_change_group(config->unixsocket, group->gr_gid);
     if (rc != 0)
         log_warning("Failed setting the group '%s' of the unix socket: %s", config->unixsocketgroup,
-                    strerrordesc_np(rc));
-    return -rc;
+                    strerrordesc_np(-rc));
+    return rc;
 }
 
 int listening_open_unix(struct server *server, const struct config *config)

@@ -121,16 +121,9 @@ int server_init(struct server *server, struct config *config, const char *execut
         log_warning("Out of memory at the start");
         return -ENOMEM;
     }
-    const char *wrong = config_apply(server, config, EFFECT_DESCRIPTORS);
-    if (wrong != NULL) {
-        long long can = (long long)sysconf(_SC_OPEN_MAX) - 32;
-        config->maxclients = can < 1 ? 1 : can;
-        log_warning("You requested maxclients of more than the descriptors that are available. Current "
-                    "maximum open files is %ld. maxclients has been reduced to %" PRId64
-                    " to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
-                    sysconf(_SC_OPEN_MAX), config->maxclients);
-    }
-    wrong = config_apply(server, config, EFFECT_EVENTS | EFFECT_MEMORY | EFFECT_CLOCK | EFFECT_TITLE);
+    config_fit_descriptors(config);
+    const char *wrong =
+        config_apply(server, config, EFFECT_EVENTS | EFFECT_MEMORY | EFFECT_CLOCK | EFFECT_TITLE);
     if (wrong != NULL)
         return -EINVAL;
     sample_memory(server);

@@ -6,6 +6,7 @@
 #include "server/server_signals.h"
 
 #include "server/server.h"
+#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/net.h>
@@ -82,9 +83,10 @@ int server_signals_start(struct server *server)
 {
     int ends[2];
     tu_conn *pipe;
-    if (pipe2(ends, O_NONBLOCK | O_CLOEXEC) != 0)
-        return -errno;
-    int rc = tu_conn_from_fd(&pipe, ends[0]);
+    int rc = file_pipe(ends);
+    if (rc != 0)
+        return rc;
+    rc = tu_conn_from_fd(&pipe, ends[0]);
     if (rc != 0) {
         (void)close(ends[0]);
         (void)close(ends[1]);

@@ -316,7 +316,9 @@ void keyspace_stats(struct keyspace *ks, struct keyspace_stats *out)
         out->misses += atomic_load_explicit(&s->misses, memory_order_relaxed);
         out->expired += atomic_load_explicit(&s->expired, memory_order_relaxed);
         out->dirty += atomic_load_explicit(&s->dirty, memory_order_relaxed);
-        tu_mutex_lock(&s->lock);
+        /* INFO inside EXEC holds shards itself: one that is busy is left out of the sizes. */
+        if (!tu_mutex_try_lock(&s->lock))
+            continue;
         out->watching_clients_keys += s->watch.count;
         for (uint32_t db = 0; db < ks->databases; db++) {
             const struct shard_db *d = shard_db_of(s, db);

@@ -54,7 +54,7 @@ GRAMMARS = {
     "GETSET": lambda r: [key(r), r.choice(VALUES)],
     "GETRANGE": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
     "SUBSTR": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
-    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "536870911", "536870912"]), r.choice(VALUES)],
+    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "70000", "536870912"]), r.choice(VALUES)],
     "SETNX": lambda r: [key(r), r.choice(VALUES)],
     "SETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
     "PSETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],

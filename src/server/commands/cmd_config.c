@@ -95,8 +95,14 @@ static void run_config_rewrite(struct call *call)
 
 static void run_config_resetstat(struct call *call)
 {
-    stats_reset(call->server->stats);
-    keyspace_stats_reset(call->server->keyspace);
+    struct server *server = call->server;
+    struct keyspace_stats now;
+    stats_reset(server->stats);
+    /* The store's own counters go on, so that no shard need be locked (EXEC may hold some). */
+    keyspace_stats(server->keyspace, &now);
+    atomic_store(&server->hits_base, now.hits);
+    atomic_store(&server->misses_base, now.misses);
+    atomic_store(&server->expired_base, now.expired);
     reply_ok(call->reply);
 }
 
