@@ -5,6 +5,7 @@
  */
 #include "server/config_file.h"
 
+#include "platform/file.h"
 #include "server/command.h"
 #include "server/config_table.h"
 #include "server/log.h"
@@ -13,7 +14,6 @@
 #include <tuco/mem.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -24,28 +24,20 @@ enum { INCLUDE_DEPTH_MAX = 16, FILE_MAX_BYTES = 64 << 20 };
 static int read_lines(struct config *draft, struct slice text, int depth,
                       struct config_file_error *error);
 
-static int read_descriptor(int fd, struct text *out)
+static void add_bytes(void *context, const char *bytes, size_t size)
 {
-    char chunk[4096];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof chunk);
-        if (n < 0)
-            return -errno;
-        if (n == 0)
-            return out->failed ? -ENOMEM : 0;
-        text_add(out, (struct slice){chunk, (size_t)n});
-        if (out->size > FILE_MAX_BYTES)
-            return -EFBIG;
-    }
+    struct text *t = context;
+    if (t->size + size > FILE_MAX_BYTES)
+        t->failed = true;
+    text_add(t, (struct slice){bytes, size});
 }
 
 /* Appends a file's text. An error is logged as Redis logs it. */
 static int read_file(const char *path, struct text *out)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? -errno : read_descriptor(fd, out);
-    if (fd >= 0)
-        (void)close(fd);
+    int rc = file_read(path, add_bytes, out, NULL);
+    if (rc == 0 && out->failed)
+        rc = -EFBIG;
     if (rc != 0)
         log_warning("Fatal error, can't open config file '%s': %s", path, strerrordesc_np(-rc));
     return rc;
@@ -234,13 +226,11 @@ static int check_log_file(const struct config *config, struct config_file_error 
 {
     if (config->logfile[0] == '\0')
         return 0;
-    int fd = open(config->logfile, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    if (fd >= 0) {
-        (void)close(fd);
+    int rc = file_check_append(config->logfile);
+    if (rc == 0)
         return 0;
-    }
     (void)snprintf(error->reason, sizeof error->reason, "Can't open the log file: %s",
-                   strerrordesc_np(errno));
+                   strerrordesc_np(-rc));
     return -EINVAL;
 }
 
@@ -264,7 +254,7 @@ int config_read_arguments(struct config *draft, int argc, char *const *argv,
     }
     if (rc == 0 && argc > next && strcmp(argv[argc - 1], "-") == 0) {
         log_notice("Reading config from stdin");
-        rc = read_descriptor(STDIN_FILENO, &t);
+        rc = file_read_fd(STDIN_FILENO, add_bytes, &t);
     }
     if (rc == 0 && argc > next) {
         add_options(&t, argc - next, argv + next);

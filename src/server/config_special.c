@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/number.h"
+#include "platform/file.h"
 #include "store/effects.h"
 
 #include <tuco/mem.h>
@@ -250,17 +251,17 @@ static const char *set_dir(struct config *draft, const struct slice *words, size
     const char *previous = draft->dir;
     draft->dir = NULL;
     bool copied = config_assign(&draft->dir, words[0]);
-    if (copied && chdir(draft->dir) == 0) {
+    int rc = copied ? file_enter_directory(draft->dir) : -ENOMEM;
+    if (rc == 0) {
         char path[PATH_MAX];
         tu_free((void *)(uintptr_t)previous);
         if (getcwd(path, sizeof path) != NULL && !config_assign(&draft->dir, slice_of(path)))
             return out_of_memory;
         return NULL;
     }
-    const char *why = copied ? strerrordesc_np(errno) : out_of_memory;
     tu_free((void *)(uintptr_t)draft->dir);
     draft->dir = previous;
-    return why;
+    return strerrordesc_np(-rc);
 }
 
 int config_special_set(const struct config_row *row, struct config *draft, const struct slice *words,

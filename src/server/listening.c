@@ -5,6 +5,7 @@
  */
 #include "server/listening.h"
 
+#include "platform/file.h"
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/text.h"
@@ -13,9 +14,7 @@
 #include <tuco/mem.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <stdio.h>
-#include <unistd.h>
 
 enum { TCP_MAX = CONFIG_BIND_MAX };
 
@@ -98,19 +97,13 @@ int listening_open_tcp(struct server *server, const struct config *config)
 /* Gives the socket's file to `unixsocketgroup`. */
 static int set_group(const struct config *config)
 {
-    struct group found, *group = NULL;
-    char buffer[4096];
-    if (config->unixsocketgroup[0] == '\0')
-        return 0;
-    int rc = getgrnam_r(config->unixsocketgroup, &found, buffer, sizeof buffer, &group);
-    if (rc == 0 && group == NULL)
-        rc = ENOENT;
-    if (rc == 0 && chown(config->unixsocket, (uid_t)-1, group->gr_gid) != 0)
-        rc = errno;
+    int rc = config->unixsocketgroup[0] == '\0'
+                 ? 0
+                 : file_set_group(config->unixsocket, config->unixsocketgroup);
     if (rc != 0)
         log_warning("Failed setting the group '%s' of the unix socket: %s", config->unixsocketgroup,
-                    strerrordesc_np(rc));
-    return -rc;
+                    strerrordesc_np(-rc));
+    return rc;
 }
 
 int listening_open_unix(struct server *server, const struct config *config)
