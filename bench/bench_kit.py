@@ -82,14 +82,21 @@ def median(values):
     return statistics.median(values)
 
 
-def number(value):
-    """Three significant digits, with thousands in k and M for large ones."""
+def scaled(value, units):
+    """Three significant digits in the first of (from this size on, size of the unit, its name) that fits."""
     if value is None:
         return "-"
-    for unit, size in (("M", 1e6), ("k", 1e4)):
-        if abs(value) >= size:
-            return f"{value / (1e6 if unit == 'M' else 1e3):.3g} {unit}" if unit == "M" else f"{value / 1e3:.0f} k"
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    size, name = next(((size, name) for least, size, name in units if abs(value) >= least), units[-1][1:])
+    value /= size
+    return (f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}") + f" {name}".rstrip()
+
+
+def number(value):
+    return scaled(value, [(1e6, 1e6, "M"), (1e4, 1e3, "k"), (0, 1, "")])
+
+
+def duration(ns):
+    return scaled(ns, [(1e9, 1e9, "s"), (1e7, 1e6, "ms"), (1e4, 1e3, "us"), (0, 1, "ns")])
 
 
 def verdict(ratio, target, at_least):

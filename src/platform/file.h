@@ -1,30 +1,27 @@
-/* file.h - files and the process's limits, with negative errno results. These calls block the thread,
- * not the goroutine: for configuration, logs and startup, not for data. Any thread; never parks.
+/* file.h - files and directories with negative errno results. All of these may block the thread for as long as
+ * the disk takes; none parks. Calls that a signal interrupts are made again.
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+#include <sys/types.h>
+#include <tuco/base.h>
 
-/* Calls add(context, bytes, size) for the whole content, in pieces. `mode` (may be NULL) gets its
- * permissions. 0 or -errno. */
-int file_read(const char *path, void (*add)(void *context, const char *bytes, size_t size),
-              void *context, unsigned *mode) __attribute__((warn_unused_result));
-/* The same for an open descriptor. */
-int file_read_fd(int fd, void (*add)(void *context, const char *bytes, size_t size), void *context)
-    __attribute__((warn_unused_result));
-/* Puts `bytes` in the place of the file: written beside it, synced, renamed over it, so that at any
- * moment there is either the old or the new content. 0 or -errno; the old file is then untouched. */
-int file_replace(const char *path, const char *bytes, size_t size, unsigned mode)
-    __attribute__((warn_unused_result));
-/* Can it be appended to? It is made if it is not there. 0 or -errno. */
-int file_check_append(const char *path) __attribute__((warn_unused_result));
-/* Changes the working directory. */
-int file_enter_directory(const char *path) __attribute__((warn_unused_result));
-/* Gives the file to a group by name; -ENOENT if there is no such group. */
-int file_set_group(const char *path, const char *group) __attribute__((warn_unused_result));
+/* open(2), close-on-exec. The descriptor or -errno. */
+int file_open(const char *path, int flags, unsigned mode) TU_MUST_CHECK;
+void file_close(int fd);
+/* Up to `size` bytes: the count, 0 at the end, or -errno. */
+ssize_t file_read(int fd, void *buffer, size_t size) TU_MUST_CHECK;
+/* All of it: 0 or -errno. */
+int file_write_all(int fd, const void *bytes, size_t size) TU_MUST_CHECK;
+/* Permission bits of an open file, or -errno. */
+int file_mode(int fd);
 
-/* Raises the limit on open descriptors to at least `wanted`. 0; or -errno, with the limit as high as
- * it can be, which is *have. */
-int limit_descriptors(uint64_t wanted, uint64_t *have) __attribute__((warn_unused_result));
+/* Puts `bytes` in the place of the file at `path`, whole or not at all, also across a loss of power: a
+ * temporary file beside it is written, synced and renamed, and the directory synced. 0 or -errno. */
+int file_replace(const char *path, const void *bytes, size_t size, unsigned mode) TU_MUST_CHECK;
+
+int file_change_directory(const char *path) TU_MUST_CHECK; /* of the process; 0 or -errno */
+int file_change_group(const char *path, gid_t group) TU_MUST_CHECK; /* 0 or -errno */
+/* A non-blocking pipe: ends[0] to read, ends[1] to write. 0 or -errno. */
+int file_pipe(int ends[2]) TU_MUST_CHECK;

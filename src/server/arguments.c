@@ -38,8 +38,7 @@ static bool fail(struct matcher *m, const char *error)
     return false;
 }
 
-/* Tokens are short and mostly differ in the first letter. */
-static bool token_is(const char *token, struct slice word)
+static bool same_token(const char *token, struct slice word)
 {
     size_t i = 0;
     for (; i < word.size && token[i] != '\0'; i++) {
@@ -48,6 +47,14 @@ static bool token_is(const char *token, struct slice word)
             return false;
     }
     return i == word.size && token[i] == '\0';
+}
+
+/* Tokens are short and mostly differ in the first letter. */
+static inline bool token_is(const char *token, struct slice word)
+{
+    if (word.size != 0 && ((unsigned char)token[0] ^ (unsigned char)word.data[0]) & 0xdf)
+        return false;
+    return same_token(token, word);
 }
 
 /* True if the node can be recognized by its first word. */
@@ -188,8 +195,23 @@ static size_t find_option(const struct matcher *m, const struct arg *nodes, size
     return count;
 }
 
-/* Options in any order. */
-static bool match_options(struct matcher *m, const struct arg *nodes, size_t count, size_t reserve)
+/* TOKEN a b c: the values after the first of a repeating option whose token stands once. It ends at
+ * the next option, or where the nodes after the options need the rest. */
+static bool match_more_values(struct matcher *m, const struct arg *node, const struct arg *options,
+                              size_t count, size_t reserve)
+{
+    const struct arg *child;
+    while (m->at < m->argc && m->argc - m->at >= reserve + least_words(node) - 1 &&
+           find_option(m, options, count, &child) == count)
+        if (!match_one(m, node, true, reserve))
+            return false;
+    return true;
+}
+
+/* Options in any order: the first `count` of `nodes`. After them come `rest` nodes and `reserve`
+ * words. */
+static bool match_options(struct matcher *m, const struct arg *nodes, size_t count, size_t rest,
+                          size_t reserve)
 {
     uint8_t chosen[ARGS_OPTIONS_MAX]; /* 0: not yet; else 1 + number of the alternative */
     tu_check(count <= ARGS_OPTIONS_MAX, "grammar with %zu neighbouring options", count);
@@ -207,16 +229,13 @@ static bool match_options(struct matcher *m, const struct arg *nodes, size_t cou
         chosen[i] = (uint8_t)choice;
         if (child != NULL)
             note(m, node, m->at);
-        if (!match_one(m, matched, false, reserve))
+        bool simple = matched->child_count == 0 && !matched->multiple;
+        size_t after = simple ? 0 : reserve + least_words_of(nodes + count, rest);
+        if (!match_one(m, matched, false, after))
             return false;
-        /* TOKEN a b c: the values of a repeating option whose token stands once */
-        while (matched->multiple && !matched->multiple_token && matched->token != NULL &&
-               m->argc - m->at >= reserve + least_words(matched) - 1 && m->at < m->argc) {
-            if (find_option(m, nodes, count, &child) != count)
-                break;
-            if (!match_one(m, matched, true, reserve))
-                return false;
-        }
+        if (matched->multiple && !matched->multiple_token && matched->token != NULL &&
+            !match_more_values(m, matched, nodes, count, after))
+            return false;
     }
     return true;
 }
@@ -268,14 +287,14 @@ static bool match_sequence(struct matcher *m, const struct arg *nodes, size_t co
             size_t end = i + 1;
             while (end < count && nodes[end].optional && is_keyword(&nodes[end]))
                 end++;
-            if (!match_options(m, node, end - i,
-                               reserve + least_words_of(nodes + end, count - end)))
+            if (!match_options(m, node, end - i, count - end, reserve))
                 return false;
             i = end;
             continue;
         }
         i++;
-        size_t after = reserve + least_words_of(nodes + i, count - i);
+        bool simple = node->child_count == 0 && !node->multiple && !node->optional;
+        size_t after = simple ? 0 : reserve + least_words_of(nodes + i, count - i);
         if (node->multiple) {
             if (!match_repeated(m, node, nodes + i, count - i, after))
                 return false;
@@ -293,10 +312,13 @@ bool args_match(const struct command *command, const struct slice *argv, size_t 
                 struct args *out, const char **error)
 {
     struct matcher m = {.argv = argv, .argc = argc, .out = out, .error = NULL};
-    m.at = command->parent != NULL ? 2 : 1;
+    size_t lead = command->lead_args, count = command->arg_count - lead;
+    m.at = (command->parent != NULL ? 2 : 1) + lead;
     out->present = 0;
     tu_check(m.at <= argc, "%s matched before its arity was checked", command->name);
-    if (match_sequence(&m, command->args, command->arg_count, 0) && m.at == argc)
+    bool fits = command->only_options ? match_options(&m, command->args + lead, count, 0, 0)
+                                      : match_sequence(&m, command->args + lead, count, 0);
+    if (fits && m.at == argc)
         return true;
     *error = m.error != NULL ? m.error : ERR_SYNTAX;
     return false;
@@ -310,9 +332,9 @@ static bool is_plain(const struct arg *node)
            node->type != ARG_TYPE_PURE_TOKEN;
 }
 
-uint32_t args_plain_argc(const struct command *command)
+static uint32_t plain_argc(const struct command *command)
 {
-    uint32_t words = command->parent != NULL ? 2 : 1;
+    uint32_t own_words = command->parent != NULL ? 2 : 1, words = own_words;
     bool all_plain = true, unbounded = false;
     for (size_t i = 0; i < command->arg_count; i++) {
         const struct arg *node = &command->args[i];
@@ -323,12 +345,25 @@ uint32_t args_plain_argc(const struct command *command)
         unbounded = unbounded || (plain && node->multiple);
         words += node->optional ? 0 : 1;
     }
-    bool exact = command->arity > 0 &&
-                 command->arg_count + (command->parent != NULL ? 2 : 1) == (size_t)command->arity;
-    bool own = command->parse != NULL;
-    return !own && all_plain && (unbounded || exact || command->arg_count == 0)
-               ? COMMAND_ALWAYS_PLAIN
-               : words;
+    bool exact = command->arity > 0 && command->arg_count + own_words == (size_t)command->arity;
+    bool nothing = unbounded || exact || command->arg_count == 0;
+    return command->parse == NULL && all_plain && nothing ? COMMAND_ALWAYS_PLAIN : words;
+}
+
+void args_derive(struct command *command)
+{
+    command->plain_argc = plain_argc(command);
+    size_t lead = 0, least = command->arity < 0 ? (size_t)-command->arity : (size_t)command->arity;
+    size_t own_words = command->parent != NULL ? 2 : 1;
+    while (lead < command->arg_count && own_words + lead < least &&
+           is_plain(&command->args[lead]) && !command->args[lead].optional &&
+           !command->args[lead].multiple)
+        lead++;
+    command->lead_args = (uint32_t)lead;
+    command->only_options = true;
+    for (size_t i = lead; i < command->arg_count; i++)
+        command->only_options =
+            command->only_options && command->args[i].optional && is_keyword(&command->args[i]);
 }
 
 const char *arg_type_name(enum arg_type type)

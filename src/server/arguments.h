@@ -167,9 +167,9 @@ static inline bool args_parse(const struct command *command, const struct slice 
     return args_match(command, argv, argc, out, error);
 }
 
-/* The number of words at which the row needs no matching: COMMAND_ALWAYS_PLAIN, or 0 for never.
- * command_table.c asks once for each row. */
-uint32_t args_plain_argc(const struct command *command);
+/* Once for each row, by command_table.c: the number of words at which it needs no matching
+ * (COMMAND_ALWAYS_PLAIN, or 0 for never), and the other shortcuts of args_match. Wants `parent`. */
+void args_derive(struct command *command);
 
 /* COMMAND DOCS's name of a type. */
 const char *arg_type_name(enum arg_type type);

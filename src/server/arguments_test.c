@@ -107,6 +107,28 @@ static bool syntax_error(const struct command *command, const char *line)
     return !match(command, line) && error != NULL && strcmp(error, ERR_SYNTAX) == 0;
 }
 
+static struct command derived(const struct command *row)
+{
+    struct command copy = *row;
+    args_derive(&copy);
+    return copy;
+}
+
+/* The shortcuts accept and find the same as the long way. */
+static void check_shortcut(const struct command *row, const struct slice *argv, size_t argc,
+                           bool accepted)
+{
+    static struct args again;
+    const char *why = NULL;
+    struct command copy = derived(row);
+    bool ok = args_match(&copy, argv, argc, &again, &why);
+    REQUIRE(ok == accepted && (!ok || again.present == found.present));
+    for (unsigned id = 1; ok && id < ARGS_MAX; id++)
+        REQUIRE(!args_has(&again, id) || args_at(&again, id) == args_at(&found, id));
+    if (ok && argc == copy.plain_argc)
+        REQUIRE(again.present == 0);
+}
+
 TEST(arguments, set_options_in_any_order)
 {
     CHECK(match(&set, "SET k v"));
@@ -203,10 +225,13 @@ TEST(arguments, several_values)
 
 TEST(arguments, plain_argc_is_the_mandatory_prefix)
 {
-    CHECK_EQ(args_plain_argc(&set), 3);
-    CHECK_EQ(args_plain_argc(&zadd), 0);
-    CHECK_EQ(args_plain_argc(&limited), 0);
-    CHECK_EQ(args_plain_argc(&several), 2);
+    CHECK_EQ(derived(&set).plain_argc, 3);
+    CHECK_EQ(derived(&zadd).plain_argc, 0);
+    CHECK_EQ(derived(&limited).plain_argc, 0);
+    CHECK_EQ(derived(&several).plain_argc, 2);
+    CHECK_EQ(derived(&set).lead_args, 2);
+    CHECK(derived(&set).only_options && !derived(&zadd).only_options);
+    CHECK(!derived(&several).only_options);
 }
 
 /* Whatever the words, the matcher ends, stays within argv and reports only what is there. */
@@ -231,6 +256,7 @@ TEST(arguments, random_words_stay_in_bounds)
         bool ok = args_match(command, argv, argc, &found, &error);
         REQUIRE(ok || error != NULL);
         accepted += ok;
+        check_shortcut(command, argv, argc, ok);
         for (unsigned id = 1; id < ARGS_MAX; id++) {
             if (!ok || !args_has(&found, id))
                 continue;

@@ -172,6 +172,8 @@ struct command {
     const char *full_name;        /* "set", "client|list" */
     uint32_t id;
     uint32_t plain_argc; /* number of words at which there is nothing to parse: arguments.h */
+    uint32_t lead_args;  /* nodes of the grammar at its start that need no matching */
+    bool only_options;   /* all the others are options */
     uint32_t categories; /* acl and what the flags imply */
     int32_t first_key, last_key, key_step; /* the oldest form of key positions; all 0: none */
 };

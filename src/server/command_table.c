@@ -6,9 +6,9 @@
  * to its subcommands and its container lead. It depends on nothing but constants, hence a
  * constructor: no test and no tool can forget to call it.
  *
- * Lookup is by an open-addressed table of positions, keyed by the folded name and, for subcommands,
- * by the container. A perfect hash would save a probe but must be generated; this has a load under a
- * third, and a probe is one compare of a few bytes. Clients choose the names that are looked up, but
+ * Lookup is by an open-addressed table, keyed by the name folded into two words and, for
+ * subcommands, by the container. A perfect hash would save a probe but must be generated; this has a
+ * load under a third, and a probe compares numbers. Clients choose the names that are looked up, but
  * not those that are in it: a miss ends at the first empty slot.
  *
  * After start the table changes only by command_rename(), before the server takes connections.
@@ -35,13 +35,21 @@ static struct command rows[ROWS_MAX];
 static size_t row_count;  /* subcommands included */
 static size_t root_count; /* top-level rows: the first of rows[] */
 
+/* A name folded into numbers: its first and its last eight bytes, which overlap in short names, with
+ * the bit set that makes letters small. Up to 16 bytes nothing is lost but what the bit hides. */
+struct folded {
+    uint64_t first, last;
+    uint32_t size, parent; /* parent: 1 + row of the container; 0: top level */
+};
+
 /* A name that is looked up and the row it finds. */
 struct name {
-    struct slice text;
+    struct folded key;
+    struct slice text; /* data NULL: the slot is empty */
     uint16_t row;
-    uint16_t parent; /* 1 + row of the container; 0: top level */
+    bool verify; /* equal numbers do not mean equal names: too long, or not only letters */
 };
-static struct name slots[SLOTS]; /* text.data == NULL: empty */
+static struct name slots[SLOTS];
 
 static uint16_t present[ROWS_MAX]; /* top-level rows that can be called, in name order */
 static size_t present_count;
@@ -53,30 +61,48 @@ static size_t renamed_size;
 
 /* ---- lookup ---- */
 
-/* Case is folded by setting a bit, which also joins names that differ otherwise: the compare tells. */
-static inline uint32_t name_hash(struct slice text, uint32_t parent)
+static inline uint64_t load(const char *p, size_t size)
 {
-    uint64_t h = (text.size + 31 * parent) * UINT64_C(0x9e3779b97f4a7c15);
-    const char *p = text.data;
-    size_t left = text.size;
-    for (; left >= 8; left -= 8, p += 8) {
-        uint64_t word;
-        memcpy(&word, p, 8);
-        h = (h ^ (word | UINT64_C(0x2020202020202020))) * UINT64_C(0xff51afd7ed558ccd);
-        h ^= h >> 32;
-    }
     uint64_t word = 0;
-    for (size_t i = 0; i < left; i++)
-        word = word << 8 | ((unsigned char)p[i] | 0x20);
-    h = (h ^ word) * UINT64_C(0xff51afd7ed558ccd);
-    return (uint32_t)(h >> 40) & (SLOTS - 1);
+    memcpy(&word, p, size);
+    return word;
 }
 
-static struct name *find_slot(struct slice text, uint32_t parent)
+static inline struct folded fold(struct slice text, uint32_t parent)
 {
-    uint32_t at = name_hash(text, parent);
-    while (slots[at].text.data != NULL &&
-           !(slots[at].parent == parent && slice_equal_nocase(slots[at].text, text)))
+    const uint64_t small = UINT64_C(0x2020202020202020);
+    const char *p = text.data;
+    size_t n = text.size;
+    struct folded f = {.size = (uint32_t)n, .parent = parent};
+    if (n >= 8) {
+        f.first = load(p, 8) | small;
+        f.last = load(p + n - 8, 8) | small;
+    } else if (n >= 4) {
+        f.first = (load(p, 4) | load(p + n - 4, 4) << 32) | small;
+    } else if (n > 0) {
+        f.first = (load(p, 1) | load(p + n / 2, 1) << 8 | load(p + n - 1, 1) << 16) | small;
+    }
+    return f;
+}
+
+static inline uint32_t slot_of(const struct folded *f)
+{
+    uint64_t h = (f->first ^ (f->last << 1 | f->last >> 63)) + f->size + (uint64_t)f->parent * 31;
+    h *= UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)((h ^ h >> 29) >> 20) & (SLOTS - 1);
+}
+
+static inline bool is_name(const struct name *slot, const struct folded *f, struct slice text)
+{
+    return slot->key.first == f->first && slot->key.last == f->last && slot->key.size == f->size &&
+           slot->key.parent == f->parent && (!slot->verify || slice_equal_nocase(slot->text, text));
+}
+
+static inline struct name *find_slot(struct slice text, uint32_t parent)
+{
+    struct folded f = fold(text, parent);
+    uint32_t at = slot_of(&f);
+    while (slots[at].text.data != NULL && !is_name(&slots[at], &f, text))
         at = (at + 1) & (SLOTS - 1);
     return &slots[at];
 }
@@ -219,11 +245,20 @@ static const char *make_full_name(const struct command *c)
     return start;
 }
 
+static bool only_letters(struct slice text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if ((text.data[i] | 32) < 'a' || (text.data[i] | 32) > 'z')
+            return false;
+    return true;
+}
+
 static void insert_name(struct slice text, size_t row, size_t parent)
 {
     struct name *slot = find_slot(text, (uint32_t)parent);
     tu_check(slot->text.data == NULL, "two commands named %s", rows[row].full_name);
-    *slot = (struct name){text, (uint16_t)row, (uint16_t)parent};
+    *slot = (struct name){.key = fold(text, (uint32_t)parent), .text = text, .row = (uint16_t)row};
+    slot->verify = text.size > 16 || !only_letters(text);
 }
 
 static void derive(size_t at, const struct command *parent)
@@ -233,7 +268,7 @@ static void derive(size_t at, const struct command *parent)
     c->id = (uint32_t)at;
     c->full_name = make_full_name(c);
     c->categories = categories_of(c);
-    c->plain_argc = args_plain_argc(c);
+    args_derive(c);
     set_key_range(c);
     insert_name(slice_of(c->name), at, parent != NULL ? parent->id + 1 : 0);
 }
@@ -283,7 +318,7 @@ static void remove_name(struct name *slot)
     for (at = (at + 1) & (SLOTS - 1); slots[at].text.data != NULL; at = (at + 1) & (SLOTS - 1)) {
         struct name moved = slots[at];
         slots[at] = (struct name){0};
-        *find_slot(moved.text, moved.parent) = moved;
+        *find_slot(moved.text, moved.key.parent) = moved;
     }
 }
 

@@ -5,15 +5,16 @@
  */
 #include "server/config_file.h"
 
-#include "platform/file.h"
 #include "server/command.h"
 #include "server/config_table.h"
 #include "server/log.h"
 #include "server/version.h"
+#include "platform/file.h"
 
 #include <tuco/mem.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -24,20 +25,28 @@ enum { INCLUDE_DEPTH_MAX = 16, FILE_MAX_BYTES = 64 << 20 };
 static int read_lines(struct config *draft, struct slice text, int depth,
                       struct config_file_error *error);
 
-static void add_bytes(void *context, const char *bytes, size_t size)
+static int read_descriptor(int fd, struct text *out)
 {
-    struct text *t = context;
-    if (t->size + size > FILE_MAX_BYTES)
-        t->failed = true;
-    text_add(t, (struct slice){bytes, size});
+    char chunk[4096];
+    for (;;) {
+        ssize_t n = file_read(fd, chunk, sizeof chunk);
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            return out->failed ? -ENOMEM : 0;
+        text_add(out, (struct slice){chunk, (size_t)n});
+        if (out->size > FILE_MAX_BYTES)
+            return -EFBIG;
+    }
 }
 
 /* Appends a file's text. An error is logged as Redis logs it. */
 static int read_file(const char *path, struct text *out)
 {
-    int rc = file_read(path, add_bytes, out, NULL);
-    if (rc == 0 && out->failed)
-        rc = -EFBIG;
+    int fd = file_open(path, O_RDONLY, 0);
+    int rc = fd < 0 ? fd : read_descriptor(fd, out);
+    if (fd >= 0)
+        file_close(fd);
     if (rc != 0)
         log_warning("Fatal error, can't open config file '%s': %s", path, strerrordesc_np(-rc));
     return rc;
@@ -226,11 +235,13 @@ static int check_log_file(const struct config *config, struct config_file_error 
 {
     if (config->logfile[0] == '\0')
         return 0;
-    int rc = file_check_append(config->logfile);
-    if (rc == 0)
+    int fd = file_open(config->logfile, O_WRONLY | O_APPEND | O_CREAT, 0644);
+    if (fd >= 0) {
+        file_close(fd);
         return 0;
+    }
     (void)snprintf(error->reason, sizeof error->reason, "Can't open the log file: %s",
-                   strerrordesc_np(-rc));
+                   strerrordesc_np(-fd));
     return -EINVAL;
 }
 
@@ -254,7 +265,7 @@ int config_read_arguments(struct config *draft, int argc, char *const *argv,
     }
     if (rc == 0 && argc > next && strcmp(argv[argc - 1], "-") == 0) {
         log_notice("Reading config from stdin");
-        rc = file_read_fd(STDIN_FILENO, add_bytes, &t);
+        rc = read_descriptor(STDIN_FILENO, &t);
     }
     if (rc == 0 && argc > next) {
         add_options(&t, argc - next, argv + next);

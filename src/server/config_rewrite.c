@@ -7,12 +7,13 @@
  */
 #include "server/config_rewrite.h"
 
-#include "platform/file.h"
 #include "server/config_table.h"
+#include "platform/file.h"
 
 #include <tuco/mem.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 
@@ -181,19 +182,28 @@ int config_rewrite_text(const struct config *config, struct slice old, struct te
     return rc;
 }
 
-static void add_bytes(void *context, const char *bytes, size_t size)
+static int read_whole(const char *path, struct text *out, unsigned *mode)
 {
-    text_add(context, (struct slice){bytes, size});
+    char chunk[4096];
+    ssize_t n;
+    int fd = file_open(path, O_RDONLY, 0);
+    text_add(out, SLICE(""));
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd; /* it was removed: made anew */
+    int found = file_mode(fd);
+    if (found >= 0)
+        *mode = (unsigned)found;
+    while ((n = file_read(fd, chunk, sizeof chunk)) > 0)
+        text_add(out, (struct slice){chunk, (size_t)n});
+    file_close(fd);
+    return n < 0 ? (int)n : out->failed ? -ENOMEM : 0;
 }
 
 int config_rewrite_file(const struct config *config)
 {
     struct text old = {0}, new = {0};
     unsigned mode = 0644;
-    text_add(&old, SLICE(""));
-    int rc = file_read(config->file, add_bytes, &old, &mode);
-    if (rc == -ENOENT || (rc == 0 && old.failed))
-        rc = old.failed ? -ENOMEM : 0; /* one that was removed is made anew */
+    int rc = read_whole(config->file, &old, &mode);
     if (rc == 0)
         rc = config_rewrite_text(config, text_slice(&old), &new);
     if (rc == 0)

@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "base/number.h"
-#include "platform/file.h"
 #include "store/effects.h"
+#include "platform/file.h"
 
 #include <tuco/mem.h>
 
@@ -251,7 +251,7 @@ static const char *set_dir(struct config *draft, const struct slice *words, size
     const char *previous = draft->dir;
     draft->dir = NULL;
     bool copied = config_assign(&draft->dir, words[0]);
-    int rc = copied ? file_enter_directory(draft->dir) : -ENOMEM;
+    int rc = copied ? file_change_directory(draft->dir) : -ENOMEM;
     if (rc == 0) {
         char path[PATH_MAX];
         tu_free((void *)(uintptr_t)previous);
@@ -259,9 +259,10 @@ static const char *set_dir(struct config *draft, const struct slice *words, size
             return out_of_memory;
         return NULL;
     }
+    const char *why = copied ? strerrordesc_np(-rc) : out_of_memory;
     tu_free((void *)(uintptr_t)draft->dir);
     draft->dir = previous;
-    return strerrordesc_np(-rc);
+    return why;
 }
 
 int config_special_set(const struct config_row *row, struct config *draft, const struct slice *words,

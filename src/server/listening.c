@@ -5,16 +5,18 @@
  */
 #include "server/listening.h"
 
-#include "platform/file.h"
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/text.h"
+#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
 #include <errno.h>
+#include <grp.h>
 #include <stdio.h>
+#include <unistd.h>
 
 enum { TCP_MAX = CONFIG_BIND_MAX };
 
@@ -97,9 +99,15 @@ int listening_open_tcp(struct server *server, const struct config *config)
 /* Gives the socket's file to `unixsocketgroup`. */
 static int set_group(const struct config *config)
 {
-    int rc = config->unixsocketgroup[0] == '\0'
-                 ? 0
-                 : file_set_group(config->unixsocket, config->unixsocketgroup);
+    struct group found, *group = NULL;
+    char buffer[4096];
+    if (config->unixsocketgroup[0] == '\0')
+        return 0;
+    int rc = -getgrnam_r(config->unixsocketgroup, &found, buffer, sizeof buffer, &group);
+    if (rc == 0 && group == NULL)
+        rc = -ENOENT;
+    if (rc == 0)
+        rc = file_change_group(config->unixsocket, group->gr_gid);
     if (rc != 0)
         log_warning("Failed setting the group '%s' of the unix socket: %s", config->unixsocketgroup,
                     strerrordesc_np(-rc));

@@ -1,20 +1,23 @@
 /* server_signals.c - see server_signals.h.
  *
- * The handler may run on any thread and on any stack, so it only writes its line to the log, put
- * together by hand; platform/signal_pipe.c passes the signal on.
+ * The handler may run on any thread and on any stack, so it only writes: its line to the log, put
+ * together by hand, and a byte to the pipe.
  */
 #include "server/server_signals.h"
 
-#include "platform/signal_pipe.h"
 #include "server/server.h"
+#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/net.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
+static int wake_fd = -1;             /* the pipe's writing end */
 static volatile sig_atomic_t stopping; /* a signal asked for the end already */
 
 static char *put_number(char *end, long long value)
@@ -47,8 +50,9 @@ static void log_from_handler(const char *message)
     log_raw(line, (size_t)(p - line));
 }
 
-static void note_stop(int number)
+static void on_stop(int number)
 {
+    int saved = errno;
     if (stopping && number == SIGINT) {
         log_from_handler("You insist... exiting now.");
         _exit(1);
@@ -56,6 +60,9 @@ static void note_stop(int number)
     log_from_handler(number == SIGINT ? "Received SIGINT scheduling shutdown..."
                                       : "Received SIGTERM scheduling shutdown...");
     stopping = 1;
+    char byte = (char)number;
+    (void)!write(wake_fd, &byte, 1);
+    errno = saved;
 }
 
 static void watch(struct server *server, tu_conn *pipe)
@@ -74,12 +81,28 @@ static void watch(struct server *server, tu_conn *pipe)
 
 int server_signals_start(struct server *server)
 {
-    static const int stop[] = {SIGTERM, SIGINT}, ignored[] = {SIGHUP, SIGPIPE, SIGUSR1};
+    int ends[2];
     tu_conn *pipe;
-    int fd = signal_pipe_open(stop, sizeof stop / sizeof *stop, note_stop);
-    int rc = fd < 0 ? fd : tu_conn_from_fd(&pipe, fd);
-    if (rc == 0)
-        rc = tu_go(watch, server, pipe);
-    signal_ignore(ignored, sizeof ignored / sizeof *ignored);
-    return rc;
+    int rc = file_pipe(ends);
+    if (rc != 0)
+        return rc;
+    rc = tu_conn_from_fd(&pipe, ends[0]);
+    if (rc != 0) {
+        (void)close(ends[0]);
+        (void)close(ends[1]);
+        return rc;
+    }
+    wake_fd = ends[1];
+    rc = tu_go(watch, server, pipe);
+    if (rc != 0)
+        return rc;
+    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigemptyset(&stop.sa_mask);
+    (void)sigaction(SIGTERM, &stop, NULL);
+    (void)sigaction(SIGINT, &stop, NULL);
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    (void)sigaction(SIGHUP, &ignore, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    (void)sigaction(SIGUSR1, &ignore, NULL);
+    return 0;
 }
