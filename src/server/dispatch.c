@@ -107,9 +107,13 @@ void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t
         if (item->row && command_arity_ok(item->row, item->argc))
             hash_keys(d, item);
     }
-    if (count < 2 || d->hash_used < 2)
-        return;
     uint32_t db = client_db(d->client);
+    if (d->hash_used == 1) { /* the bucket is on its way while the command is checked */
+        keyspace_prefetch_bucket(d->server->keyspace, db, d->hashes[0]);
+        return;
+    }
+    if (d->hash_used < 2)
+        return;
     for (size_t i = 0; i < d->hash_used; i++)
         keyspace_prefetch_bucket(d->server->keyspace, db, d->hashes[i]);
     for (size_t i = 0; i < d->hash_used; i++)

@@ -54,7 +54,7 @@ GRAMMARS = {
     "GETSET": lambda r: [key(r), r.choice(VALUES)],
     "GETRANGE": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
     "SUBSTR": lambda r: [key(r), r.choice(INTS), r.choice(INTS)],
-    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "536870911", "536870912"]), r.choice(VALUES)],
+    "SETRANGE": lambda r: [key(r), r.choice(INTS + ["3", "7", "70000", "536870912"]), r.choice(VALUES)],
     "SETNX": lambda r: [key(r), r.choice(VALUES)],
     "SETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
     "PSETEX": lambda r: [key(r), r.choice(LATER), r.choice(VALUES)],
@@ -73,7 +73,7 @@ GRAMMARS = {
     some(r, KEYS, 0, 1) * (r.random() < 0.1),
     "MSETEX": lambda r: [r.choice(["1", "2", "1", "2", "3", "0", "-1", "x", "2147483648"])] +
     [w for _ in range(r.choice([1, 2, 2, 3])) for w in (key(r), r.choice(VALUES))] +
-    options(r, {**TIMES, "NX": None, "XX": None, "KEEPTTL": None}, 3),
+    options(r, {"EX": LATER, "PX": LATER, "EXAT": ["99999999999", "0", "x"], "NX": None, "XX": None, "KEEPTTL": None}, 3),
     "LCS": lambda r: [key(r), key(r)] + options(
         r, {"LEN": None, "IDX": None, "MINMATCHLEN": INTS, "WITHMATCHLEN": None}, 3),
     "COPY": lambda r: [key(r), key(r)] + options(r, {"DB": DBS, "REPLACE": None}, 2),

@@ -29,11 +29,12 @@ static uint32_t waiters_of(uint64_t state)
     return (uint32_t)state;
 }
 
-/* acq_rel: a change releases what was done before it; the wait that sees zero acquires it. */
+/* acq_rel: a change releases what was done before it; the wait that sees zero acquires it, also
+ * where it sees it by failing to count itself in. */
 static bool change(struct tu_wait_group *g, uint64_t *expected, uint64_t wanted)
 {
     return __atomic_compare_exchange_n(&g->state, expected, wanted, false, __ATOMIC_ACQ_REL,
-                                       __ATOMIC_RELAXED);
+                                       __ATOMIC_ACQUIRE);
 }
 
 struct finish {
