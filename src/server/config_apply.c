@@ -7,6 +7,7 @@
  */
 #include "server/config_apply.h"
 
+#include "platform/descriptors.h"
 #include "base/check.h"
 #include "server/listening.h"
 #include "server/proc_title.h"
@@ -16,10 +17,8 @@
 
 #include <tuco/mem.h>
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum { RESERVED_DESCRIPTORS = 32 }; /* beyond clients: listeners, pollers, log, files */
@@ -38,29 +37,11 @@ static const char *apply_listen(struct server *server, const struct config *conf
     return rc == 0 ? NULL : "Failed to bind to specified addresses.";
 }
 
-/* Raises the descriptor limit to what maxclients needs: 0, or -errno and *have, what there is. */
-static int raise_descriptors(int64_t maxclients, rlim_t *have)
-{
-    rlim_t wanted = (rlim_t)maxclients + RESERVED_DESCRIPTORS;
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return 0;
-    struct rlimit raised = {wanted, limit.rlim_max > wanted ? limit.rlim_max : wanted};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        return 0;
-    int rc = -errno;
-    raised = (struct rlimit){limit.rlim_max < wanted ? limit.rlim_max : wanted, limit.rlim_max};
-    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        limit = raised;
-    *have = limit.rlim_cur;
-    return limit.rlim_cur >= wanted ? 0 : rc;
-}
-
 static const char *apply_descriptors(struct server *server, const struct config *config)
 {
     static char text[160]; /* under server->admin */
-    rlim_t have;
-    if (raise_descriptors(config->maxclients, &have) == 0)
+    uint64_t have;
+    if (descriptors_raise((uint64_t)config->maxclients + RESERVED_DESCRIPTORS, &have) == 0)
         return NULL;
     (void)snprintf(text, sizeof text,
                    "The operating system is not able to handle the specified number of clients, try "
@@ -71,8 +52,8 @@ static const char *apply_descriptors(struct server *server, const struct config 
 
 void config_fit_descriptors(struct config *draft)
 {
-    rlim_t have;
-    int rc = raise_descriptors(draft->maxclients, &have);
+    uint64_t have;
+    int rc = descriptors_raise((uint64_t)draft->maxclients + RESERVED_DESCRIPTORS, &have);
     if (rc == 0)
         return;
     int64_t wanted = draft->maxclients;
