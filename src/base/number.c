@@ -164,7 +164,7 @@ static int shortest_digits(double value, char digits[18], int *point)
 static size_t layout(char *out, const char *digits, int count, int point)
 {
     char *p = out;
-    int zeros = point - count;              /* value = digits * 10^zeros */
+    int zeros = point - count; /* value = digits * 10^zeros */
     int exponent = point - 1, magnitude = exponent < 0 ? -exponent : exponent;
     if (zeros >= 0 && magnitude < count + 7) {
         memcpy(p, digits, (size_t)count);

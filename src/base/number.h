@@ -10,8 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NUMBER_INT64_MAX_SIZE   20  /* "-9223372036854775808" */
-#define NUMBER_DOUBLE_MAX_SIZE  64  /* longest text number_format_double writes */
+#define NUMBER_INT64_MAX_SIZE   20   /* "-9223372036854775808" */
+#define NUMBER_DOUBLE_MAX_SIZE  64   /* longest text number_format_double writes */
 #define NUMBER_LONG_DOUBLE_SIZE 5120 /* room number_format_long_double needs */
 
 /* Reads a decimal int64: an optional '-', digits without a leading zero (but "0" itself), nothing

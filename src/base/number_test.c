@@ -60,7 +60,8 @@ static bool prints(double value, const char *expected)
 
 TEST(number, double_as_scores_are_printed)
 {
-    CHECK(prints(1e7, "10000000") && prints(123456789, "123456789") && prints(1e17, "100000000000000000"));
+    CHECK(prints(1e7, "10000000") && prints(123456789, "123456789") &&
+          prints(1e17, "100000000000000000"));
     CHECK(prints(9007199254740993, "9007199254740992") && prints(1e20, "1e+20"));
     CHECK(prints(1.5e22, "1.5e+22") && prints(0.1, "0.1") && prints(0.0001, "0.0001"));
     CHECK(prints(0.000001, "0.000001") && prints(1.5e-6, "1.5e-6") && prints(1e-7, "1e-7"));
@@ -94,7 +95,8 @@ static bool double_ok(const char *text)
 
 TEST(number, double_accepts_what_the_peers_accept)
 {
-    CHECK(double_ok("1.5") && double_ok("+5") && double_ok(".5") && double_ok("5.") && double_ok("0x10"));
+    CHECK(double_ok("1.5") && double_ok("+5") && double_ok(".5") && double_ok("5.") &&
+          double_ok("0x10"));
     CHECK(double_ok("inf") && double_ok("-infinity") && double_ok("0e400") && double_ok("-0.0"));
     CHECK(!double_ok("nan") && !double_ok("") && !double_ok(" 1") && !double_ok("1 "));
     CHECK(!double_ok("1e400") && !double_ok("1e-400") && !double_ok("1_0") && !double_ok("e"));

@@ -55,8 +55,9 @@ static inline uint64_t load_tail(const unsigned char *end, size_t left, size_t s
 static inline __attribute__((always_inline)) uint64_t
 siphash(const struct siphash_key *key, const void *data, size_t size, int c_rounds, int d_rounds)
 {
-    struct words w = {key->k0 ^ UINT64_C(0x736f6d6570736575), key->k1 ^ UINT64_C(0x646f72616e646f6d),
-                      key->k0 ^ UINT64_C(0x6c7967656e657261), key->k1 ^ UINT64_C(0x7465646279746573)};
+    struct words w = {
+        key->k0 ^ UINT64_C(0x736f6d6570736575), key->k1 ^ UINT64_C(0x646f72616e646f6d),
+        key->k0 ^ UINT64_C(0x6c7967656e657261), key->k1 ^ UINT64_C(0x7465646279746573)};
     const unsigned char *p = data;
     size_t whole = size & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {

@@ -32,7 +32,8 @@ TEST(siphash, reference_vector_1_3)
 static uint64_t model13(const struct siphash_key *key, const unsigned char *p, size_t size)
 {
     uint64_t v[4] = {key->k0 ^ UINT64_C(0x736f6d6570736575), key->k1 ^ UINT64_C(0x646f72616e646f6d),
-                     key->k0 ^ UINT64_C(0x6c7967656e657261), key->k1 ^ UINT64_C(0x7465646279746573)};
+                     key->k0 ^ UINT64_C(0x6c7967656e657261),
+                     key->k1 ^ UINT64_C(0x7465646279746573)};
     for (size_t word = 0; word <= size / 8 + 4; word++) {
         uint64_t m = 0;
         if (word <= size / 8) {

@@ -7,8 +7,9 @@
  */
 #include "server/config_apply.h"
 
-#include "platform/descriptors.h"
 #include "base/check.h"
+#include "platform/file.h"
+#include "platform/limits.h"
 #include "server/listening.h"
 #include "server/proc_title.h"
 #include "server/server.h"
@@ -17,6 +18,7 @@
 
 #include <tuco/mem.h>
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -41,7 +43,7 @@ static const char *apply_descriptors(struct server *server, const struct config 
 {
     static char text[160]; /* under server->admin */
     uint64_t have;
-    if (descriptors_raise((uint64_t)config->maxclients + RESERVED_DESCRIPTORS, &have) == 0)
+    if (limits_descriptors((uint64_t)config->maxclients + RESERVED_DESCRIPTORS, &have) == 0)
         return NULL;
     (void)snprintf(text, sizeof text,
                    "The operating system is not able to handle the specified number of clients, try "
@@ -53,7 +55,7 @@ static const char *apply_descriptors(struct server *server, const struct config 
 void config_fit_descriptors(struct config *draft)
 {
     uint64_t have;
-    int rc = descriptors_raise((uint64_t)draft->maxclients + RESERVED_DESCRIPTORS, &have);
+    int rc = limits_descriptors((uint64_t)draft->maxclients + RESERVED_DESCRIPTORS, &have);
     if (rc == 0)
         return;
     int64_t wanted = draft->maxclients;
@@ -242,7 +244,7 @@ int config_change(struct server *server, const struct config_change *change,
         config_publish(&server->config, draft);
     } else {
         if (draft != NULL && strcmp(draft->dir, old->dir) != 0)
-            (void)!chdir(old->dir);
+            (void)!file_change_directory(old->dir);
         config_free(draft);
     }
     tu_mutex_unlock(&server->admin);

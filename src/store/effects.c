@@ -13,7 +13,7 @@
 
 struct effect {
     struct effect *next;
-    const char *name;     /* NULL: the key changed */
+    const char *name; /* NULL: the key changed */
     uint32_t db, event_class;
     size_t key_size;
     char key[];
@@ -68,8 +68,8 @@ void effects_notify(struct transaction *tx, uint32_t db, uint32_t event_class, c
                     struct slice key)
 {
     struct keyspace *ks = tx->keyspace;
-    if (__builtin_expect(
-            atomic_load_explicit(&ks->event_mask, memory_order_relaxed) & event_class, 0) &&
+    if (__builtin_expect(atomic_load_explicit(&ks->event_mask, memory_order_relaxed) & event_class,
+                         0) &&
         ks->hooks.notify)
         record(tx, db, event_class, name, key);
 }

@@ -22,17 +22,17 @@ struct keyspace;
 
 /* Bits of notify-keyspace-events, with its letters. */
 enum store_event {
-    EVENT_KEYSPACE = 1 << 0, /* K: channel __keyspace@<db>__:<key> */
-    EVENT_KEYEVENT = 1 << 1, /* E: channel __keyevent@<db>__:<event> */
-    EVENT_GENERIC = 1 << 2,  /* g */
-    EVENT_STRING = 1 << 3,   /* $ */
-    EVENT_LIST = 1 << 4,     /* l */
-    EVENT_SET = 1 << 5,      /* s */
-    EVENT_HASH = 1 << 6,     /* h */
-    EVENT_ZSET = 1 << 7,     /* z */
-    EVENT_EXPIRED = 1 << 8,  /* x */
-    EVENT_EVICTED = 1 << 9,  /* e */
-    EVENT_STREAM = 1 << 10,  /* t */
+    EVENT_KEYSPACE = 1 << 0,  /* K: channel __keyspace@<db>__:<key> */
+    EVENT_KEYEVENT = 1 << 1,  /* E: channel __keyevent@<db>__:<event> */
+    EVENT_GENERIC = 1 << 2,   /* g */
+    EVENT_STRING = 1 << 3,    /* $ */
+    EVENT_LIST = 1 << 4,      /* l */
+    EVENT_SET = 1 << 5,       /* s */
+    EVENT_HASH = 1 << 6,      /* h */
+    EVENT_ZSET = 1 << 7,      /* z */
+    EVENT_EXPIRED = 1 << 8,   /* x */
+    EVENT_EVICTED = 1 << 9,   /* e */
+    EVENT_STREAM = 1 << 10,   /* t */
     EVENT_KEY_MISS = 1 << 11, /* m: not part of A */
     EVENT_MODULE = 1 << 13,   /* d */
     EVENT_NEW = 1 << 14,      /* n: not part of A */

@@ -29,11 +29,11 @@ struct expire_level; /* expire_index.c */
 
 struct expire_index {
     struct expire_level *levels[EXPIRE_LEVELS]; /* NULL: nothing was ever there */
-    struct expire_vector due; /* taken from a slot, still to be handed out */
-    uint64_t tick;            /* the wheel's time */
+    struct expire_vector due;                   /* taken from a slot, still to be handed out */
+    uint64_t tick;                              /* the wheel's time */
     uint64_t items;
-    size_t bytes;             /* memory of levels and vectors */
-    uint32_t sweep;           /* slot at which expire_index_sweep goes on */
+    size_t bytes;   /* memory of levels and vectors */
+    uint32_t sweep; /* slot at which expire_index_sweep goes on */
 };
 
 /* Adds an item that comes due within a tick after deadline_ms. False: out of memory. If now_ms shows

@@ -230,8 +230,9 @@ int segment_build(const struct hash_table *t, const struct hash_item *items, uin
         tu_check((uintptr_t)s.buckets >> 48 == 0, "address %p has more than 48 bits",
                  (void *)s.buckets);
         uint32_t placed = 0;
-        while (placed < count &&
-               segment_place(t, s, (struct hash_item){items[placed].entry, items[placed].h12 & 4095}))
+        while (
+            placed < count &&
+            segment_place(t, s, (struct hash_item){items[placed].entry, items[placed].h12 & 4095}))
             placed++;
         if (placed == count) {
             *out = s;

@@ -26,13 +26,13 @@
 #define HASH_REF_BYTES 5
 #endif
 
-#define HASH_SLOTS       10u
-#define HASH_REACH_MAX   3u
+#define HASH_SLOTS             10u
+#define HASH_REACH_MAX         3u
 #define HASH_BUCKETS_MIN_EXACT 16u /* from here on (home, tag) determine h12 */
-#define HASH_BUCKETS_MAX 32u       /* then it splits */
-#define HASH_BUCKETS_LIMIT 48u     /* what a lopsided split may use */
-#define HASH_DEPTH_MAX   28u
-#define HASH_ITEMS_MAX   (HASH_BUCKETS_LIMIT * HASH_SLOTS)
+#define HASH_BUCKETS_MAX       32u /* then it splits */
+#define HASH_BUCKETS_LIMIT     48u /* what a lopsided split may use */
+#define HASH_DEPTH_MAX         28u
+#define HASH_ITEMS_MAX         (HASH_BUCKETS_LIMIT * HASH_SLOTS)
 
 struct hash_bucket {
     uint32_t meta; /* bits 0-9 occupied; 10-29 passed, two a slot; 30-31 reach */
@@ -49,8 +49,9 @@ struct hash_segment {
 
 static inline struct hash_segment segment_of_word(uint64_t word)
 {
-    return (struct hash_segment){(struct hash_bucket *)(uintptr_t)(word & ((UINT64_C(1) << 48) - 1)),
-                                 (uint32_t)(word >> 58), (uint32_t)(word >> 48) & 63};
+    return (struct hash_segment){
+        (struct hash_bucket *)(uintptr_t)(word & ((UINT64_C(1) << 48) - 1)), (uint32_t)(word >> 58),
+        (uint32_t)(word >> 48) & 63};
 }
 
 static inline uint64_t segment_word(struct hash_segment s)

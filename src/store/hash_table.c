@@ -282,9 +282,9 @@ static int split_segment(struct hash_table *t, uint64_t position, struct hash_se
     }
     struct hash_segment next[2];
     for (int side = 0; side < 2; side++) {
-        int rc = segment_build(t, half[side], counts[side],
-                               segment_size_for(counts[side], SPLIT_PERCENT), s.depth + 1,
-                               &next[side]);
+        int rc =
+            segment_build(t, half[side], counts[side],
+                          segment_size_for(counts[side], SPLIT_PERCENT), s.depth + 1, &next[side]);
         if (rc < 0) {
             if (side == 1)
                 tu_free(next[0].buckets);
@@ -355,8 +355,8 @@ static bool merge_segment(struct hash_table *t, uint64_t position, struct hash_s
     count = s.buckets ? segment_collect(t, s, s.depth - 1, items) : 0;
     if (sibling.buckets)
         count += segment_collect(t, sibling, s.depth - 1, items + count);
-    if (segment_build(t, items, count, segment_size_for(count, SHRINK_PERCENT), s.depth - 1, &next) <
-        0)
+    if (segment_build(t, items, count, segment_size_for(count, SHRINK_PERCENT), s.depth - 1,
+                      &next) < 0)
         return false; /* not now; a later removal tries again */
     if (sibling.buckets) {
         count_bytes(t, sibling, false);
@@ -449,7 +449,8 @@ struct entry *hash_table_random(const struct hash_table *t, uint64_t random)
         struct hash_segment s = find_segment(t, hash_position(t, random >> t->shard_bits));
         if (!s.buckets)
             continue;
-        uint32_t pick = (uint32_t)(random * UINT64_C(0x9e3779b97f4a7c15) >> 40) % (s.size * HASH_SLOTS);
+        uint32_t pick =
+            (uint32_t)(random * UINT64_C(0x9e3779b97f4a7c15) >> 40) % (s.size * HASH_SLOTS);
         const struct hash_bucket *b = &s.buckets[pick / HASH_SLOTS];
         if (bucket_occupied(b) >> (pick % HASH_SLOTS) & 1)
             return bucket_entry(t, b, pick % HASH_SLOTS);
@@ -529,7 +530,8 @@ static uint64_t verify_segment(const struct hash_table *t, struct hash_segment s
         for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
             uint32_t index = (uint32_t)__builtin_ctz(set), passed = bucket_passed(b, index);
             struct slice key = entry_key(bucket_entry(t, b, index));
-            uint64_t hash = siphash13(t->key, key.data, key.size), position = hash_position(t, hash);
+            uint64_t hash = siphash13(t->key, key.data, key.size),
+                     position = hash_position(t, hash);
             uint32_t h12 = segment_h12(s, position), home = segment_home(s.size, h12);
             tu_check(s.depth == 0 || (position ^ start) >> (64 - s.depth) == 0,
                      "a key in the wrong segment");
@@ -539,7 +541,8 @@ static uint64_t verify_segment(const struct hash_table *t, struct hash_segment s
             tu_check(s.size < HASH_BUCKETS_MIN_EXACT || segment_slot_h12(s, i, index) == h12,
                      "a slot does not determine its hash bits");
             struct hash_slot slot;
-            tu_check(hash_table_find(t, key, hash, &slot) && slot.bucket == b && slot.index == index,
+            tu_check(hash_table_find(t, key, hash, &slot) && slot.bucket == b &&
+                         slot.index == index,
                      "a key that is not found, or found twice");
             count++;
         }

@@ -42,11 +42,11 @@ struct hash_bucket;
 
 struct hash_table {
     _Atomic(struct hash_directory *) directory; /* NULL: nothing was ever inserted */
-    uintptr_t base;                /* references are relative to it */
-    const struct siphash_key *key; /* secret of the hash; the keyspace's */
-    _Atomic uint64_t count;        /* entries; written under the lock, read without */
-    _Atomic size_t segment_bytes;  /* in segments; the same */
-    uint32_t shard_bits;           /* top bits of a hash that are equal in the whole table */
+    uintptr_t base;                             /* references are relative to it */
+    const struct siphash_key *key;              /* secret of the hash; the keyspace's */
+    _Atomic uint64_t count;                     /* entries; written under the lock, read without */
+    _Atomic size_t segment_bytes;               /* in segments; the same */
+    uint32_t shard_bits; /* top bits of a hash that are equal in the whole table */
 };
 
 /* Where an entry is; valid until the table changes. */

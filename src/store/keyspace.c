@@ -342,7 +342,8 @@ void keyspace_stats_reset(struct keyspace *ks)
 
 void keyspace_set_clock_policy(struct keyspace *ks, struct keyspace_clock_policy p)
 {
-    uint64_t word = (uint64_t)p.lfu << 63 | (uint64_t)(p.log_factor & INT32_MAX) << 32 | p.decay_min;
+    uint64_t word =
+        (uint64_t)p.lfu << 63 | (uint64_t)(p.log_factor & INT32_MAX) << 32 | p.decay_min;
     atomic_store_explicit(&ks->clock_policy, word, memory_order_relaxed);
 }
 

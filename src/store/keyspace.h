@@ -85,13 +85,13 @@ enum store_result keyspace_persist(struct transaction *tx, struct store_key key)
 /* What OBJECT, MEMORY USAGE and DEBUG OBJECT show. Is no access; counts neither hit nor miss. */
 struct object_info {
     enum store_type type;
-    const char *encoding;   /* "int", "embstr", "raw", ... */
-    uint32_t clock;         /* the raw access clock, 24 bits */
-    uint64_t idle_s;        /* seconds since the last access; LRU clock only */
-    uint32_t frequency;     /* access counter 0..255; LFU clock only */
-    size_t value_size;      /* bytes of a string, elements of the others */
-    size_t memory_bytes;    /* entry, value and the key's share of the table */
-    const void *address;    /* for DEBUG OBJECT */
+    const char *encoding; /* "int", "embstr", "raw", ... */
+    uint32_t clock;       /* the raw access clock, 24 bits */
+    uint64_t idle_s;      /* seconds since the last access; LRU clock only */
+    uint32_t frequency;   /* access counter 0..255; LFU clock only */
+    size_t value_size;    /* bytes of a string, elements of the others */
+    size_t memory_bytes;  /* entry, value and the key's share of the table */
+    const void *address;  /* for DEBUG OBJECT */
 };
 enum store_result keyspace_object(struct transaction *tx, struct store_key key,
                                   struct object_info *out);
@@ -116,7 +116,7 @@ uint64_t keyspace_size(const struct keyspace *ks, uint32_t db);
 /* Keys with a deadline. */
 uint64_t keyspace_size_expires(const struct keyspace *ks, uint32_t db);
 
-/* A random key: false if the database is empty. Takes the locks itself; the name is copied to *out,
+/* A random key: false if the database is empty (or memory is used up). Takes the locks itself; the name is copied to *out,
  * which the caller frees with tu_free (out->data). May park. */
 bool keyspace_random(struct transaction *tx, struct slice *out);
 
@@ -147,10 +147,10 @@ enum store_result keyspace_populate(struct transaction *tx, uint64_t count, stru
 /* ---- numbers for INFO ---- */
 
 struct keyspace_stats {
-    uint64_t hits, misses;       /* keyspace_hits, keyspace_misses */
-    uint64_t expired;            /* expired_keys */
-    uint64_t dirty;              /* changes since the start, or since stats were last told a save */
-    uint64_t watching_clients_keys; /* watched (client, key) pairs */
+    uint64_t hits, misses; /* keyspace_hits, keyspace_misses */
+    uint64_t expired;      /* expired_keys */
+    uint64_t dirty;        /* changes since the start, or since stats were last told a save */
+    uint64_t watching_clients_keys;           /* watched (client, key) pairs */
     uint64_t table_bytes, expire_index_bytes; /* overhead that is not in entries */
 };
 /* Takes the locks itself, one at a time; may park. */
@@ -160,9 +160,9 @@ void keyspace_stats_reset(struct keyspace *ks);
 
 /* What the access clock means, from maxmemory-policy. */
 struct keyspace_clock_policy {
-    bool lfu;             /* a frequency counter instead of seconds */
-    uint32_t log_factor;  /* lfu-log-factor; 0..255 */
-    uint32_t decay_min;   /* lfu-decay-time, minutes */
+    bool lfu;            /* a frequency counter instead of seconds */
+    uint32_t log_factor; /* lfu-log-factor; 0..255 */
+    uint32_t decay_min;  /* lfu-decay-time, minutes */
 };
 void keyspace_set_clock_policy(struct keyspace *ks, struct keyspace_clock_policy policy);
 bool keyspace_clock_is_lfu(const struct keyspace *ks);

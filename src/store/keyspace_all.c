@@ -35,26 +35,28 @@ static uint32_t shard_of_nth(const struct keyspace *ks, uint32_t db, uint64_t n)
     return 0; /* keys have gone meanwhile */
 }
 
-/* One try in one shard: true with a copy of a name; false when there is none, or it had expired and
- * was deleted. */
-static bool random_in_shard(struct transaction *tx, struct shard *s, struct slice *out)
+enum attempt { ATTEMPT_FOUND, ATTEMPT_AGAIN, ATTEMPT_NO_MEMORY };
+
+/* One try in one shard: a copy of a name; or nothing, where there is none any more, or it had expired
+ * and was deleted. */
+static enum attempt random_in_shard(struct transaction *tx, struct shard *s, struct slice *out)
 {
     struct shard_db *d = shard_db_of(s, tx->db);
     struct entry *e = d ? hash_table_random(&d->table, random_next(&s->random)) : NULL;
     if (!e)
-        return false;
+        return ATTEMPT_AGAIN;
     struct slice key = entry_key(e);
     if (entry_is_expired(e, tx->now_ms)) {
         struct store_key name = {key, keyspace_hash(tx->keyspace, key)};
         (void)shard_lookup(tx, tx->db, name, LOOKUP_PEEK);
-        return false;
+        return ATTEMPT_AGAIN;
     }
     char *copy = tu_alloc(key.size + 1);
     if (!copy)
-        return false;
+        return ATTEMPT_NO_MEMORY;
     memcpy(copy, key.data, key.size);
     *out = (struct slice){copy, key.size};
-    return true;
+    return ATTEMPT_FOUND;
 }
 
 bool keyspace_random(struct transaction *tx, struct slice *out)
@@ -66,11 +68,11 @@ bool keyspace_random(struct transaction *tx, struct slice *out)
     while ((size = keyspace_size(ks, tx->db)) > 0) {
         uint32_t number = shard_of_nth(ks, tx->db, random_below(&r, size));
         bool locked = transaction_lock_shard(tx, number);
-        bool found = random_in_shard(tx, shard_at(ks, number), out);
+        enum attempt attempt = random_in_shard(tx, shard_at(ks, number), out);
         if (locked)
             transaction_unlock(tx);
-        if (found)
-            return true;
+        if (attempt != ATTEMPT_AGAIN)
+            return attempt == ATTEMPT_FOUND;
     }
     return false;
 }

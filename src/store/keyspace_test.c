@@ -63,7 +63,8 @@ static void set(const char *name, const char *value)
 static bool is(const char *name, const char *expected)
 {
     struct string_value v;
-    return string_get(&tx, key_of(name), &v) == STORE_OK && slice_equal(v.bytes, slice_of(expected));
+    return string_get(&tx, key_of(name), &v) == STORE_OK &&
+           slice_equal(v.bytes, slice_of(expected));
 }
 #define SAME(a, b) CHECK(strcmp(a, b) == 0)
 

@@ -30,8 +30,8 @@ struct shard_db *shard_db_make(struct keyspace *ks, struct shard *s, uint32_t db
 
 /* ---- deadlines ---- */
 
-static void index_deadline(struct transaction *tx, struct shard *s, struct shard_db *d, uint64_t hash,
-                           int64_t at_ms)
+static void index_deadline(struct transaction *tx, struct shard *s, struct shard_db *d,
+                           uint64_t hash, int64_t at_ms)
 {
     /* Out of memory: the key still expires when it is looked at. */
     if (!expire_index_add(&d->expire, hash, at_ms, tx->now_ms))
@@ -54,8 +54,8 @@ void shard_refresh_due(const struct keyspace *ks, struct shard *s)
     atomic_store_explicit(&s->next_due_ms, next, memory_order_relaxed);
 }
 
-static void account_expiry(struct transaction *tx, struct shard *s, struct shard_db *d, uint64_t hash,
-                           int64_t before_ms, int64_t after_ms)
+static void account_expiry(struct transaction *tx, struct shard *s, struct shard_db *d,
+                           uint64_t hash, int64_t before_ms, int64_t after_ms)
 {
     if (before_ms == EXPIRY_NONE && after_ms != EXPIRY_NONE)
         counter_add(&d->expires, 1);
@@ -158,7 +158,8 @@ enum store_result shard_set_expiry(struct transaction *tx, struct found *f, stru
         f->entry = e;
     }
     account_expiry(tx, f->shard, f->db, key.hash, before_ms, at_ms);
-    effects_notify(tx, tx->db, EVENT_GENERIC, at_ms == EXPIRY_NONE ? "persist" : "expire", key.name);
+    effects_notify(tx, tx->db, EVENT_GENERIC, at_ms == EXPIRY_NONE ? "persist" : "expire",
+                   key.name);
     effects_changed(tx, tx->db, key.name, key.hash, 1);
     return STORE_OK;
 }

@@ -31,15 +31,15 @@ struct watch_table {
  * the look-ahead reads it without the lock. */
 struct shard_db {
     struct hash_table table;
-    struct expire_index expire;   /* under the shard's lock */
-    _Atomic uint64_t expires;     /* keys with a deadline; written under the lock */
+    struct expire_index expire; /* under the shard's lock */
+    _Atomic uint64_t expires;   /* keys with a deadline; written under the lock */
 };
 
 struct shard {
     struct tu_mutex lock;
     uint32_t number;
-    struct random_state random;   /* frequency counters; under the lock */
-    struct watch_table watch;     /* under the lock */
+    struct random_state random; /* frequency counters; under the lock */
+    struct watch_table watch;   /* under the lock */
     /* Statistics: written under the lock, read without. */
     _Atomic uint64_t hits, misses, expired, dirty;
     /* When the expiry indexes want to be looked at next, Unix ms; INT64_MAX: never. Written under the
@@ -51,13 +51,13 @@ struct shard {
 struct keyspace {
     struct siphash_key secret;
     uint32_t shard_bits, shard_count, databases;
-    size_t shard_stride;          /* bytes from one shard to the next */
-    char *shards;                 /* aligned to 64 */
-    void *shard_memory;           /* what to free */
-    struct store_hooks hooks;     /* fixed once shared */
+    size_t shard_stride;      /* bytes from one shard to the next */
+    char *shards;             /* aligned to 64 */
+    void *shard_memory;       /* what to free */
+    struct store_hooks hooks; /* fixed once shared */
     _Atomic uint32_t event_mask;
     _Atomic uint64_t clock_policy; /* lfu << 63 | log factor << 32 | decay minutes */
-    uint32_t expire_next;         /* shard at which expire_run goes on; its goroutine's */
+    uint32_t expire_next;          /* shard at which expire_run goes on; its goroutine's */
 };
 
 static inline uint32_t shard_number(const struct keyspace *ks, uint64_t hash)
@@ -92,8 +92,7 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 static inline bool shard_db_wants_sweep(const struct shard_db *d)
 {
     enum { SLACK = 64 };
-    return d->expire.items >
-           2 * atomic_load_explicit(&d->expires, memory_order_relaxed) + SLACK;
+    return d->expire.items > 2 * atomic_load_explicit(&d->expires, memory_order_relaxed) + SLACK;
 }
 static inline struct clock_policy shard_clock_policy(const struct keyspace *ks)
 {
@@ -125,7 +124,8 @@ enum store_result shard_insert(struct transaction *tx, uint32_t db, struct entry
  * `had_expiry_ms` is the deadline before. */
 void shard_replace(struct transaction *tx, struct found *f, struct entry *e, uint64_t hash);
 /* Says that f's entry, changed in place, now has another deadline. */
-void shard_expiry_changed(struct transaction *tx, struct found *f, int64_t before_ms, uint64_t hash);
+void shard_expiry_changed(struct transaction *tx, struct found *f, int64_t before_ms,
+                          uint64_t hash);
 /* Sets or (EXPIRY_NONE) drops the deadline of a key that is there, with its event ("expire",
  * "persist"); one that is not in the future deletes the key ("expired"). One change either way.
  * STORE_OK or STORE_NO_MEMORY. */

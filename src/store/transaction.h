@@ -29,17 +29,18 @@ struct keyspace;
 
 struct transaction {
     struct keyspace *keyspace;
-    int64_t now_ms;     /* Unix time; the one clock for every expiry decision of this command */
-    uint32_t db;        /* the selected database */
-    bool no_touch;      /* CLIENT NO-TOUCH: lookups leave the access clock alone */
-    bool holds_all;     /* the gate is closed by us */
-    bool no_expire;     /* lookups see expired keys as they are (loading, replicas); usually false */
-    uint32_t held_count; /* shards held */
-    uint32_t held_one;   /* the shard, when held_count is 1 */
+    int64_t now_ms; /* Unix time; the one clock for every expiry decision of this command */
+    uint32_t db;    /* the selected database */
+    bool no_touch;  /* CLIENT NO-TOUCH: lookups leave the access clock alone */
+    bool holds_all; /* the gate is closed by us */
+    bool no_expire; /* lookups see expired keys as they are (loading, replicas); usually false */
+    uint32_t held_count;                        /* shards held */
+    uint32_t held_one;                          /* the shard, when held_count is 1 */
     uint64_t held[TRANSACTION_SHARDS_MAX / 64]; /* set of shards held; valid if held_count > 1 */
-    uint64_t dirty;      /* changes made since transaction_init, as rdb_changes_since_last_save counts */
+    uint64_t dirty; /* changes made since transaction_init, as rdb_changes_since_last_save counts */
     struct effects effects;
-    struct transaction_garbage *garbage; /* what to free after unlock: old values a reply still shows */
+    struct transaction_garbage
+        *garbage; /* what to free after unlock: old values a reply still shows */
 };
 
 /* Prepares; nothing is locked. Never parks. */

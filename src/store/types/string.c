@@ -34,7 +34,8 @@ static struct new_value classify(struct slice bytes)
 static void show(const struct entry *e, struct string_value *out)
 {
     if (e->encoding == ENCODING_INT)
-        out->bytes = (struct slice){out->digits, number_format_int64(out->digits, entry_integer(e))};
+        out->bytes =
+            (struct slice){out->digits, number_format_int64(out->digits, entry_integer(e))};
     else
         out->bytes = entry_string(e);
 }
@@ -202,18 +203,15 @@ static enum store_result check_condition(const struct found *f, const struct str
             show(f->entry, o->old);
     }
     switch (o->when) {
-    case STRING_SET_NX:
-        return f->entry ? STORE_NOT_MET : STORE_OK;
-    case STRING_SET_XX:
-        return f->entry ? STORE_OK : STORE_NOT_MET;
+    case STRING_SET_NX: return f->entry ? STORE_NOT_MET : STORE_OK;
+    case STRING_SET_XX: return f->entry ? STORE_OK : STORE_NOT_MET;
     case STRING_SET_IFEQ:
         if (!f->entry)
             return STORE_NOT_MET;
         if (f->entry->type != TYPE_STRING)
             return STORE_WRONG_TYPE;
         return equals(f->entry, o->compare) ? STORE_OK : STORE_NOT_MET;
-    default:
-        return STORE_OK;
+    default: return STORE_OK;
     }
 }
 

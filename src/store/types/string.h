@@ -22,7 +22,8 @@ struct string_value {
 };
 
 /* STORE_OK, STORE_MISSING or STORE_WRONG_TYPE. Counts a hit or a miss. */
-enum store_result string_get(struct transaction *tx, struct store_key key, struct string_value *out);
+enum store_result string_get(struct transaction *tx, struct store_key key,
+                             struct string_value *out);
 
 enum string_set_when {
     STRING_SET_ALWAYS,
@@ -32,11 +33,11 @@ enum string_set_when {
 };
 struct string_set_options {
     enum string_set_when when;
-    struct slice compare;      /* IFEQ */
-    bool keep_ttl;             /* the deadline stays */
-    int64_t expire_at_ms;      /* Unix time; 0: none. Not in the future: the key is deleted instead */
-    struct string_value *old;  /* not NULL (SET .. GET): receives the value before; `found` tells */
-    bool *found;               /* with `old`: whether there was one */
+    struct slice compare; /* IFEQ */
+    bool keep_ttl;        /* the deadline stays */
+    int64_t expire_at_ms; /* Unix time; 0: none. Not in the future: the key is deleted instead */
+    struct string_value *old; /* not NULL (SET .. GET): receives the value before; `found` tells */
+    bool *found;              /* with `old`: whether there was one */
 };
 /* SET. `options` may be NULL. STORE_OK; STORE_NOT_MET: the condition failed (`old` is filled in all
  * the same); STORE_WRONG_TYPE: `old` or IFEQ met another type; STORE_NO_MEMORY. Events: "set", and
@@ -89,8 +90,8 @@ struct string_lcs_match {
     uint32_t a_start, a_end, b_start, b_end; /* inclusive */
 };
 struct string_lcs {
-    size_t size;                     /* of the longest common subsequence */
-    char *text;                      /* its bytes */
+    size_t size;                      /* of the longest common subsequence */
+    char *text;                       /* its bytes */
     struct string_lcs_match *matches; /* from the last to the first */
     size_t match_count;
 };

@@ -55,7 +55,8 @@ static struct store_key key_of(const char *name)
 static bool is(const char *name, const char *expected)
 {
     struct string_value v;
-    return string_get(&tx, key_of(name), &v) == STORE_OK && slice_equal(v.bytes, slice_of(expected));
+    return string_get(&tx, key_of(name), &v) == STORE_OK &&
+           slice_equal(v.bytes, slice_of(expected));
 }
 
 static bool set(const char *name, const char *value)
@@ -318,12 +319,8 @@ TEST(string, random_edits_against_a_buffer)
             size = n > 0 && at + n > size ? at + n : size;
             break;
         }
-        case 3:
-            (void)!keyspace_expire_at(&tx, key_of("k"), 5000 + round, 0);
-            break;
-        case 4:
-            (void)!keyspace_persist(&tx, key_of("k"));
-            break;
+        case 3: (void)!keyspace_expire_at(&tx, key_of("k"), 5000 + round, 0); break;
+        case 4: (void)!keyspace_persist(&tx, key_of("k")); break;
         default: {
             enum store_result rc = string_append(&tx, key_of("k"), part, LIMIT, &now);
             CHECK_EQ(rc, size + n > LIMIT ? STORE_TOO_BIG : STORE_OK);

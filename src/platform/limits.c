@@ -1,10 +1,10 @@
-/* descriptors.c - RLIMIT_NOFILE. */
-#include "platform/descriptors.h"
+/* limits.c - see limits.h. */
+#include "platform/limits.h"
 
 #include <errno.h>
 #include <sys/resource.h>
 
-int descriptors_raise(uint64_t wanted, uint64_t *have)
+int limits_descriptors(uint64_t wanted, uint64_t *have)
 {
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
