@@ -18,7 +18,6 @@
 
 #include <tuco/mem.h>
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
