@@ -114,6 +114,23 @@ static void become_daemon(void)
     }
 }
 
+/* Names the directives that were given a value of their own and that nothing reads yet. */
+static void say_idle(const struct config *config)
+{
+    struct text names = {0};
+    struct config *defaults = config_default();
+    for (size_t i = 0; defaults != NULL && i < config_row_count(); i++) {
+        const struct config_row *row = config_row_at(i);
+        if ((row->flags & CONFIG_IDLE) && strcmp(row->name, "save") != 0 &&
+            !config_row_equal(row, config, defaults))
+            text_addf(&names, "%s%s", names.size == 0 ? "" : ", ", row->name);
+    }
+    if (names.size != 0)
+        log_notice("Accepted, but without effect in this version: %s", names.data);
+    config_free(defaults);
+    text_free(&names);
+}
+
 static void say_hello(const struct config *config, int argc)
 {
     log_notice("oO0OoO0OoO0Oo Tuco is starting oO0OoO0OoO0Oo");
@@ -124,11 +141,12 @@ static void say_hello(const struct config *config, int argc)
                     "a config file use tuco-server /path/to/tuco.conf");
     else
         log_notice("Configuration loaded");
+    if (config->appendonly || config->save[0] != '\0')
+        log_warning("Persistence is not available in this version: data is lost when the server ends "
+                    "(--save \"\" --appendonly no say that this is known)");
     if (config->replicaof[0] != '\0')
         log_warning("replicaof is set, but replication is not available in this version: ignored");
-    if (config->appendonly)
-        log_warning("appendonly is set, but persistence is not available in this version: data is lost "
-                    "when the server ends");
+    say_idle(config);
 }
 
 struct start {
