@@ -161,7 +161,9 @@ void client_address(const struct client *c, bool local, struct text *out)
     char text[ENDPOINT_TEXT_MAX];
     const struct endpoint *e = local ? &c->local : &c->peer;
     if (client_flags(c) & CLIENT_UNIX) {
-        text_addf(out, "%s:0", c->pin.config->unixsocket);
+        struct config_pin pin = {0}; /* c's own pin belongs to its owner */
+        text_addf(out, "%s:0", config_pin_refresh(&c->server->config, &pin)->unixsocket);
+        config_pin_release(&c->server->config, &pin);
         return;
     }
     text_add(out, (struct slice){text, endpoint_format(e, text)});

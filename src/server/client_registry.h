@@ -14,6 +14,7 @@ struct client_registry {
     struct tu__lock lock;
     struct client *first, *last; /* oldest first */
     _Atomic uint32_t count;
+    _Atomic int64_t http_told_ms; /* when the log last told of HTTP sent to us; Unix time */
     uint64_t next_id; /* under lock; the first client is 3, as in Redis after its own two */
 };
 

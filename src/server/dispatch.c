@@ -14,12 +14,14 @@
 #include "platform/clock.h"
 #include "server/arguments.h"
 #include "server/client.h"
+#include "server/client_registry.h"
 #include "server/commands/cmd_transaction.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/output.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
+#include "server/text.h"
 #include "store/keyspace.h"
 
 #include "base/check.h"
@@ -160,6 +162,23 @@ static bool is_http(const struct dispatch_item *item)
 {
     return !item->row && (slice_equal_nocase(item->argv[0], SLICE("post")) ||
                           slice_equal_nocase(item->argv[0], SLICE("host:")));
+}
+
+/* Says so in the log, once a minute: an attacker shall not fill the disk. */
+static void tell_http(struct dispatch *d)
+{
+    _Atomic int64_t *told = &d->server->clients->http_told_ms;
+    int64_t last = atomic_load_explicit(told, memory_order_relaxed);
+    if (last != 0 && d->tx.now_ms - last < 60000)
+        return;
+    atomic_store_explicit(told, d->tx.now_ms, memory_order_relaxed);
+    struct text from = {0};
+    client_address(d->client, false, &from);
+    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+                "commands to Tuco. This is likely due to an attacker attempting to use Cross Protocol "
+                "Scripting to compromise your instance. Connection from %s aborted.",
+                from.data ? from.data : "?");
+    text_free(&from);
 }
 
 /* Why a protected command may not be used by this client; NULL: it may. */
@@ -341,10 +360,7 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item)
     struct reply_mark before = reply_position(d->reply);
     char text[2 * PREVIEW_BYTES + 256];
     if (__builtin_expect(is_http(item), 0)) {
-        log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or "
-                    "Host: commands to Redis. This is likely due to an attacker attempting to use "
-                    "Cross Protocol Scripting to compromise your Redis instance. Connection "
-                    "aborted.");
+        tell_http(d);
         client_set_flags(c, CLIENT_CLOSE_NOW, 0);
         return;
     }
