@@ -53,7 +53,7 @@ TU_API uint64_t tu_goroutine_id(void);
 
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
- * needed for correctness. Pairs must nest; end may park. */
+ * needed for correctness. They nest; nothing may park in between (that aborts). */
 TU_API void tu_blocking_begin(void);
 TU_API void tu_blocking_end(void);
 

@@ -30,20 +30,21 @@ static void print_version(void)
 
 static void print_usage(FILE *out)
 {
-    fprintf(out, "Usage: tuco-server [FILE] [--DIRECTIVE VALUE ...] [-]\n"
-                 "       tuco-server -                 configuration from standard input\n"
-                 "       tuco-server -v | --version\n"
-                 "       tuco-server -h | --help\n"
-                 "       tuco-server --test-memory MEGABYTES\n"
-                 "       tuco-server --check-system\n"
-                 "\n"
-                 "FILE is a redis.conf; every directive may also be given as an option, which then\n"
-                 "counts more than the file.\n"
-                 "\n"
-                 "Examples:\n"
-                 "       tuco-server --port 7777\n"
-                 "       tuco-server /etc/tuco/tuco.conf --loglevel verbose\n"
-                 "       echo 'maxmemory 128mb' | tuco-server -\n");
+    fprintf(out,
+            "Usage: tuco-server [FILE] [--DIRECTIVE VALUE ...] [-]\n"
+            "       tuco-server -                 configuration from standard input\n"
+            "       tuco-server -v | --version\n"
+            "       tuco-server -h | --help\n"
+            "       tuco-server --test-memory MEGABYTES\n"
+            "       tuco-server --check-system\n"
+            "\n"
+            "FILE is a redis.conf; every directive may also be given as an option, which then\n"
+            "counts more than the file.\n"
+            "\n"
+            "Examples:\n"
+            "       tuco-server --port 7777\n"
+            "       tuco-server /etc/tuco/tuco.conf --loglevel verbose\n"
+            "       echo 'maxmemory 128mb' | tuco-server -\n");
 }
 
 /* Arguments that make the program do something else than serve. True: done, *status to exit with. */
@@ -137,13 +138,15 @@ static void say_hello(const struct config *config, int argc)
     log_notice("Tuco version=%s, redis=%s, bits=%zu, pid=%d, just started", TUCO_VERSION,
                REDIS_VERSION, sizeof(long) * 8, (int)getpid());
     if (argc == 1)
-        log_warning("Warning: no config file specified, using the default config. In order to specify "
-                    "a config file use tuco-server /path/to/tuco.conf");
+        log_warning(
+            "Warning: no config file specified, using the default config. In order to specify "
+            "a config file use tuco-server /path/to/tuco.conf");
     else
         log_notice("Configuration loaded");
     if (config->appendonly || config->save[0] != '\0')
-        log_warning("Persistence is not available in this version: data is lost when the server ends "
-                    "(--save \"\" --appendonly no say that this is known)");
+        log_warning(
+            "Persistence is not available in this version: data is lost when the server ends "
+            "(--save \"\" --appendonly no say that this is known)");
     if (config->replicaof[0] != '\0')
         log_warning("replicaof is set, but replication is not available in this version: ignored");
     say_idle(config);

@@ -50,7 +50,8 @@ static int wait_raw(int fd, struct epoll_event *raw, int capacity, int64_t timeo
     return epoll_wait(fd, raw, capacity, timeout_ms > 1000000000 ? 1000000000 : (int)timeout_ms);
 }
 
-int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns)
+int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns,
+              bool *woken)
 {
     struct epoll_event raw[POLL_EVENTS_MAX];
     if (capacity > POLL_EVENTS_MAX)
@@ -58,8 +59,11 @@ int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_
     int n = wait_raw(poll->epoll_fd, raw, capacity, timeout_ns < 0 ? -1 : timeout_ns);
     int kept = 0;
     for (int i = 0; i < n; i++) {
-        if (!raw[i].data.ptr)
+        if (!raw[i].data.ptr) {
+            if (woken)
+                *woken = true;
             continue;
+        }
         unsigned events_in = raw[i].events, mask = 0;
         if (events_in & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
             mask |= POLL_IN;

@@ -25,7 +25,9 @@ int poll_init(struct poll *poll); /* 0 or -errno */
 int poll_add(struct poll *poll, int fd, void *data);
 int poll_remove(struct poll *poll, int fd);
 /* Waits at most timeout_ns (negative: for ever, 0: not at all). The number of events; 0 also after a
- * signal. Wake-ups are not reported. */
-int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns);
+ * signal. *woken (may be NULL): a poll_wake was consumed; whoever polls in another's place must pass
+ * it on. */
+int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns,
+              bool *woken);
 /* Makes the current or next poll_wait return. Async-signal-safe. */
 void poll_wake(struct poll *poll);

@@ -59,7 +59,8 @@ void config_publish(struct config_store *store, struct config *config)
 
 void config_store_free(struct config_store *store)
 {
-    const struct config *last = atomic_exchange_explicit(&store->current, NULL, memory_order_acq_rel);
+    const struct config *last =
+        atomic_exchange_explicit(&store->current, NULL, memory_order_acq_rel);
     if (last != NULL)
         unpin((struct config *)(uintptr_t)last);
 }
@@ -122,7 +123,8 @@ void config_free(struct config *draft)
     tu_free(draft);
 }
 
-int config_set(struct config *draft, const struct slice *argv, size_t argc, struct config_error *error)
+int config_set(struct config *draft, const struct slice *argv, size_t argc,
+               struct config_error *error)
 {
     const struct config_row *row = argc == 0 ? NULL : config_row_find(argv[0]);
     if (row == NULL) {

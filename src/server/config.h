@@ -24,7 +24,12 @@
 
 /* ---- the types of fields whose syntax is their own ---- */
 
-enum client_class { CLIENT_CLASS_NORMAL, CLIENT_CLASS_REPLICA, CLIENT_CLASS_PUBSUB, CLIENT_CLASSES };
+enum client_class {
+    CLIENT_CLASS_NORMAL,
+    CLIENT_CLASS_REPLICA,
+    CLIENT_CLASS_PUBSUB,
+    CLIENT_CLASSES
+};
 struct output_limit {
     int64_t hard_bytes, soft_bytes; /* 0: none */
     int64_t soft_s;                 /* how long more than soft_bytes may be pending */
@@ -38,26 +43,26 @@ enum { SUPERVISED_NO, SUPERVISED_AUTO, SUPERVISED_SYSTEMD, SUPERVISED_UPSTART };
 enum { LOG_FORMAT_LEGACY, LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 enum { LOG_TIME_LEGACY, LOG_TIME_ISO8601, LOG_TIME_MILLISECONDS };
 enum { /* shutdown-on-sigint: bits */
-    SHUTDOWN_DEFAULT = 0,
-    SHUTDOWN_SAVE = 1 << 0,
-    SHUTDOWN_NOSAVE = 1 << 1,
-    SHUTDOWN_NOW = 1 << 2,
-    SHUTDOWN_FORCE = 1 << 3,
-    SHUTDOWN_SAFE = 1 << 4,
-    SHUTDOWN_FAILOVER = 1 << 5,
+       SHUTDOWN_DEFAULT = 0,
+       SHUTDOWN_SAVE = 1 << 0,
+       SHUTDOWN_NOSAVE = 1 << 1,
+       SHUTDOWN_NOW = 1 << 2,
+       SHUTDOWN_FORCE = 1 << 3,
+       SHUTDOWN_SAFE = 1 << 4,
+       SHUTDOWN_FAILOVER = 1 << 5,
 };
 enum { /* maxmemory-policy: what may go, and how it is chosen */
-    MAXMEMORY_LRU = 1 << 0,
-    MAXMEMORY_LFU = 1 << 1,
-    MAXMEMORY_ALLKEYS = 1 << 2,
-    MAXMEMORY_VOLATILE_LRU = 0 << 8 | MAXMEMORY_LRU,
-    MAXMEMORY_VOLATILE_LFU = 1 << 8 | MAXMEMORY_LFU,
-    MAXMEMORY_VOLATILE_TTL = 2 << 8,
-    MAXMEMORY_VOLATILE_RANDOM = 3 << 8,
-    MAXMEMORY_ALLKEYS_LRU = 4 << 8 | MAXMEMORY_LRU | MAXMEMORY_ALLKEYS,
-    MAXMEMORY_ALLKEYS_LFU = 5 << 8 | MAXMEMORY_LFU | MAXMEMORY_ALLKEYS,
-    MAXMEMORY_ALLKEYS_RANDOM = 6 << 8 | MAXMEMORY_ALLKEYS,
-    MAXMEMORY_NO_EVICTION = 7 << 8,
+       MAXMEMORY_LRU = 1 << 0,
+       MAXMEMORY_LFU = 1 << 1,
+       MAXMEMORY_ALLKEYS = 1 << 2,
+       MAXMEMORY_VOLATILE_LRU = 0 << 8 | MAXMEMORY_LRU,
+       MAXMEMORY_VOLATILE_LFU = 1 << 8 | MAXMEMORY_LFU,
+       MAXMEMORY_VOLATILE_TTL = 2 << 8,
+       MAXMEMORY_VOLATILE_RANDOM = 3 << 8,
+       MAXMEMORY_ALLKEYS_LRU = 4 << 8 | MAXMEMORY_LRU | MAXMEMORY_ALLKEYS,
+       MAXMEMORY_ALLKEYS_LFU = 5 << 8 | MAXMEMORY_LFU | MAXMEMORY_ALLKEYS,
+       MAXMEMORY_ALLKEYS_RANDOM = 6 << 8 | MAXMEMORY_ALLKEYS,
+       MAXMEMORY_NO_EVICTION = 7 << 8,
 };
 
 /* One snapshot. Fields are named as the directives, with _ for -. Bools are bool; integers and memory
@@ -66,13 +71,13 @@ enum { /* maxmemory-policy: what may go, and how it is chosen */
  * parsed form is beside it below. */
 struct config {
     _Atomic size_t pins; /* holders, the store's current one included */
-#define BOOL(field, name, alias, flags, def)                    bool field;
-#define NUMBER(field, name, alias, flags, low, high, def)       int64_t field;
-#define MEMORY(field, name, alias, flags, low, high, def)       int64_t field;
+#define BOOL(field, name, alias, flags, def)                         bool field;
+#define NUMBER(field, name, alias, flags, low, high, def)            int64_t field;
+#define MEMORY(field, name, alias, flags, low, high, def)            int64_t field;
 #define PERCENT_OR_MEMORY(field, name, alias, flags, low, high, def) int64_t field;
-#define ENUM(field, name, alias, flags, words, def)             int field;
-#define STRING(field, name, alias, flags, def)                  const char *field;
-#define SPECIAL(field, name, alias, flags, def)                 const char *field;
+#define ENUM(field, name, alias, flags, words, def)                  int field;
+#define STRING(field, name, alias, flags, def)                       const char *field;
+#define SPECIAL(field, name, alias, flags, def)                      const char *field;
 #include "server/config_directives.inc"
 #undef BOOL
 #undef NUMBER
@@ -82,9 +87,9 @@ struct config {
 #undef STRING
 #undef SPECIAL
     struct output_limit output_limits[CLIENT_CLASSES]; /* client-output-buffer-limit */
-    uint32_t event_mask;                               /* notify-keyspace-events: enum store_event */
-    unsigned unix_mode;                                /* unixsocketperm; 0: leave it */
-    double percentiles[CONFIG_PERCENTILES_MAX];        /* latency-tracking-info-percentiles */
+    uint32_t event_mask;                        /* notify-keyspace-events: enum store_event */
+    unsigned unix_mode;                         /* unixsocketperm; 0: leave it */
+    double percentiles[CONFIG_PERCENTILES_MAX]; /* latency-tracking-info-percentiles */
     size_t percentile_count;
     int oom_scores[3]; /* oom-score-adj-values */
     bool save_given;   /* a `save` line was read from the file: the next ones add to it */
@@ -121,9 +126,9 @@ void config_publish(struct config_store *store, struct config *config);
 void config_store_free(struct config_store *store);
 
 /* ---- making ---- */
-struct config *config_default(void);                    /* NULL: out of memory */
-struct config *config_copy(const struct config *from);  /* a draft, for one owner */
-void config_free(struct config *draft);                 /* one that was not published */
+struct config *config_default(void);                   /* NULL: out of memory */
+struct config *config_copy(const struct config *from); /* a draft, for one owner */
+void config_free(struct config *draft);                /* one that was not published */
 
 /* Why a value was refused: static text, or in `text`. */
 struct config_error {

@@ -18,7 +18,6 @@
 
 #include <tuco/mem.h>
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -45,10 +44,11 @@ static const char *apply_descriptors(struct server *server, const struct config 
     uint64_t have;
     if (limits_descriptors((uint64_t)config->maxclients + RESERVED_DESCRIPTORS, &have) == 0)
         return NULL;
-    (void)snprintf(text, sizeof text,
-                   "The operating system is not able to handle the specified number of clients, try "
-                   "with %lld",
-                   (long long)have - RESERVED_DESCRIPTORS);
+    (void)snprintf(
+        text, sizeof text,
+        "The operating system is not able to handle the specified number of clients, try "
+        "with %lld",
+        (long long)have - RESERVED_DESCRIPTORS);
     return text;
 }
 
@@ -65,9 +65,10 @@ void config_fit_descriptors(struct config *draft)
                 wanted, wanted + RESERVED_DESCRIPTORS);
     log_warning("Server can't set maximum open files to %" PRId64 " because of OS error: %s.",
                 wanted + RESERVED_DESCRIPTORS, strerrordesc_np(-rc));
-    log_warning("Current maximum open files is %lld. maxclients has been reduced to %" PRId64
-                " to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
-                (long long)have, draft->maxclients);
+    log_warning(
+        "Current maximum open files is %lld. maxclients has been reduced to %" PRId64
+        " to compensate for low ulimit. If you need higher maxclients increase 'ulimit -n'.",
+        (long long)have, draft->maxclients);
 }
 
 static void apply_memory(struct server *server, const struct config *config)

@@ -9,12 +9,12 @@ struct server;
 
 /* What a changed directive touches besides the snapshot, applied in this order. */
 enum config_effect {
-    EFFECT_LISTEN = 1 << 0,     /* port, bind */
+    EFFECT_LISTEN = 1 << 0,      /* port, bind */
     EFFECT_DESCRIPTORS = 1 << 1, /* maxclients */
     EFFECT_LOG = 1 << 2,
-    EFFECT_EVENTS = 1 << 3,     /* notify-keyspace-events */
-    EFFECT_MEMORY = 1 << 4,     /* maxmemory */
-    EFFECT_CLOCK = 1 << 5,      /* maxmemory-policy, lfu-* */
+    EFFECT_EVENTS = 1 << 3, /* notify-keyspace-events */
+    EFFECT_MEMORY = 1 << 4, /* maxmemory */
+    EFFECT_CLOCK = 1 << 5,  /* maxmemory-policy, lfu-* */
     EFFECT_TITLE = 1 << 6,
     EFFECT_ALL = (1 << 7) - 1,
 };

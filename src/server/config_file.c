@@ -5,11 +5,11 @@
  */
 #include "server/config_file.h"
 
+#include "platform/file.h"
 #include "server/command.h"
 #include "server/config_table.h"
 #include "server/log.h"
 #include "server/version.h"
-#include "platform/file.h"
 
 #include <tuco/mem.h>
 
@@ -223,7 +223,8 @@ static void add_options(struct text *out, int count, char *const *arguments)
         text_addf(out, "\n%s ", argument + 2);
         complete = !single;
         bool last = i == count - 1;
-        if (single && strcasecmp(argument, "--save") == 0 && (last || is_option(arguments[i + 1]))) {
+        if (single && strcasecmp(argument, "--save") == 0 &&
+            (last || is_option(arguments[i + 1]))) {
             text_add(out, SLICE("\"\""));
             complete = true;
         }

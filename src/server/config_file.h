@@ -12,8 +12,8 @@
 #include <stdio.h>
 
 struct config_file_error {
-    size_t line;             /* 1 is the first; 0: not about a line */
-    char shown[512];         /* the line, trimmed */
+    size_t line;     /* 1 is the first; 0: not about a line */
+    char shown[512]; /* the line, trimmed */
     char reason[320];
 };
 

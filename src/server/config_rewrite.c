@@ -7,8 +7,8 @@
  */
 #include "server/config_rewrite.h"
 
-#include "server/config_table.h"
 #include "platform/file.h"
+#include "server/config_table.h"
 
 #include <tuco/mem.h>
 
@@ -148,8 +148,8 @@ static void append_changed(struct rewriting *r)
     for (size_t i = 0; i < config_row_count(); i++) {
         const struct config_row *row = config_row_at(i);
         bool is_dir = strcmp(row->name, "dir") == 0;
-        if (r->written[i] || (is_dir ? r->config->dir[0] == '\0'
-                                     : config_row_equal(row, r->config, r->defaults)))
+        if (r->written[i] ||
+            (is_dir ? r->config->dir[0] == '\0' : config_row_equal(row, r->config, r->defaults)))
             continue;
         if (!r->has_heading) {
             text_addf(r->out, "%s%s\n", r->last_blank || r->out->size == 0 ? "" : "\n", heading);

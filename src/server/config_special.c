@@ -8,8 +8,8 @@
 
 #include "base/check.h"
 #include "base/number.h"
-#include "store/effects.h"
 #include "platform/file.h"
+#include "store/effects.h"
 
 #include <tuco/mem.h>
 
@@ -62,7 +62,8 @@ static const char *set_save(struct config *draft, const struct slice *words, siz
         return "Invalid save parameters";
     for (size_t i = 0; i < count; i++) {
         int64_t value;
-        if (!number_parse_int64(words[i], &value) || value > INT_MAX || value < (i % 2 == 0 ? 1 : 0))
+        if (!number_parse_int64(words[i], &value) || value > INT_MAX ||
+            value < (i % 2 == 0 ? 1 : 0))
             return "Invalid save parameters";
     }
     if (source == CONFIG_FROM_COMMAND || !draft->save_given || count == 0) {
@@ -101,9 +102,9 @@ static const char *set_output_limits(struct config *draft, const struct slice *w
         int64_t seconds;
         if (class < 0)
             return "Invalid client class specified in buffer limit configuration.";
-        if (!config_parse_memory(words[i + 1], &hard) || !config_parse_memory(words[i + 2], &soft) ||
-            hard > INT64_MAX || soft > INT64_MAX || !number_parse_int64(words[i + 3], &seconds) ||
-            seconds < 0)
+        if (!config_parse_memory(words[i + 1], &hard) ||
+            !config_parse_memory(words[i + 2], &soft) || hard > INT64_MAX || soft > INT64_MAX ||
+            !number_parse_int64(words[i + 3], &seconds) || seconds < 0)
             return "Error in hard, soft or soft_seconds setting in buffer limit configuration.";
         limits[class] = (struct output_limit){(int64_t)hard, (int64_t)soft, seconds};
     }
@@ -167,9 +168,9 @@ static const struct {
     uint32_t bits;
 } event_letters[] = {
     /* in the order in which they are shown */
-    {'A', EVENT_ALL},     {'g', EVENT_GENERIC}, {'$', EVENT_STRING},   {'l', EVENT_LIST},
-    {'s', EVENT_SET},     {'h', EVENT_HASH},    {'z', EVENT_ZSET},     {'x', EVENT_EXPIRED},
-    {'e', EVENT_EVICTED}, {'t', EVENT_STREAM},  {'d', EVENT_MODULE},   {'n', EVENT_NEW},
+    {'A', EVENT_ALL},      {'g', EVENT_GENERIC},  {'$', EVENT_STRING},   {'l', EVENT_LIST},
+    {'s', EVENT_SET},      {'h', EVENT_HASH},     {'z', EVENT_ZSET},     {'x', EVENT_EXPIRED},
+    {'e', EVENT_EVICTED},  {'t', EVENT_STREAM},   {'d', EVENT_MODULE},   {'n', EVENT_NEW},
     {'K', EVENT_KEYSPACE}, {'E', EVENT_KEYEVENT}, {'m', EVENT_KEY_MISS},
 };
 
@@ -221,8 +222,9 @@ static const char *set_unix_mode(struct config *draft, const struct slice *words
     char shown[16];
     int size = snprintf(shown, sizeof shown, "%o", mode);
     draft->unix_mode = mode;
-    return config_assign(&draft->unixsocketperm, (struct slice){shown, (size_t)size}) ? NULL
-                                                                                      : out_of_memory;
+    return config_assign(&draft->unixsocketperm, (struct slice){shown, (size_t)size})
+               ? NULL
+               : out_of_memory;
 }
 
 static const char *set_replicaof(struct config *draft, const struct slice *words, size_t count,
@@ -265,8 +267,9 @@ static const char *set_dir(struct config *draft, const struct slice *words, size
     return why;
 }
 
-int config_special_set(const struct config_row *row, struct config *draft, const struct slice *words,
-                       size_t count, enum config_source source, struct config_error *error)
+int config_special_set(const struct config_row *row, struct config *draft,
+                       const struct slice *words, size_t count, enum config_source source,
+                       struct config_error *error)
 {
     static const struct {
         const char *name;
@@ -307,8 +310,8 @@ static bool all_bytes(struct slice value, const char *extra)
 /* {name} variables only, each closed and known; {{ and }} are not special. */
 static bool title_template_ok(struct slice value)
 {
-    static const char *const known[] = {"{title}",      "{listen-addr}", "{server-mode}", "{port}",
-                                        "{tls-port}",   "{unixsocket}",  "{config-file}"};
+    static const char *const known[] = {"{title}",    "{listen-addr}", "{server-mode}", "{port}",
+                                        "{tls-port}", "{unixsocket}",  "{config-file}"};
     for (size_t i = 0; i < value.size; i++) {
         if (value.data[i] == '}')
             return false;
@@ -379,7 +382,8 @@ const char *config_string_check(const struct config_row *row, struct slice value
                    ? NULL
                    : "Hostnames may only contain alphanumeric characters, hyphens or dots";
     if (strcmp(name, "cluster-announce-human-nodename") == 0)
-        return all_bytes(value, "-._") ? NULL : "Announced human node name contained invalid character";
+        return all_bytes(value, "-._") ? NULL
+                                       : "Announced human node name contained invalid character";
     if (strcmp(name, "cluster-announce-ip") == 0)
         return all_bytes(value, ":.-_") ? NULL : "cluster-announce-ip contains invalid character";
     if (strcmp(name, "cluster-announce-client-ipv4") == 0)
@@ -399,7 +403,8 @@ const char *config_row_check(const struct config_row *row, struct config *draft)
 {
     if (strcmp(row->name, "hz") == 0)
         draft->hz = draft->hz < 1 ? 1 : draft->hz > 500 ? 500 : draft->hz;
-    if (strcmp(row->name, "tuco-shards") == 0 && (draft->tuco_shards & (draft->tuco_shards - 1)) != 0)
+    if (strcmp(row->name, "tuco-shards") == 0 &&
+        (draft->tuco_shards & (draft->tuco_shards - 1)) != 0)
         return "argument must be a power of two";
     if (strcmp(row->name, "tls-port") == 0 && draft->tls_port != 0)
         return "TLS is not available in this build";

@@ -23,10 +23,11 @@ static const struct config_word supervised[] = {{"upstart", SUPERVISED_UPSTART},
                                                 {"auto", SUPERVISED_AUTO},
                                                 {"no", SUPERVISED_NO},
                                                 {0}};
-static const struct config_word syslog_facility[] = {
-    {"user", LOG_USER},     {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1},
-    {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
-    {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {0}};
+static const struct config_word syslog_facility[] = {{"user", LOG_USER},     {"local0", LOG_LOCAL0},
+                                                     {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},
+                                                     {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+                                                     {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
+                                                     {"local7", LOG_LOCAL7}, {0}};
 static const struct config_word acl_pubsub[] = {{"allchannels", 1}, {"resetchannels", 0}, {0}};
 static const struct config_word appendfsync[] = {{"everysec", 2}, {"always", 1}, {"no", 0}, {0}};
 static const struct config_word cluster_save[] = {{"sync", 0}, {"best-effort", 1}, {0}};
@@ -39,13 +40,18 @@ static const struct config_word log_timestamp[] = {{"legacy", LOG_TIME_LEGACY},
                                                    {"milliseconds", LOG_TIME_MILLISECONDS},
                                                    {0}};
 /* Values: enum log_level. */
-static const struct config_word loglevel[] = {
-    {"debug", 0}, {"verbose", 1}, {"notice", 2}, {"warning", 3}, {"nothing", 4}, {0}};
+static const struct config_word loglevel[] = {{"debug", 0},   {"verbose", 1}, {"notice", 2},
+                                              {"warning", 3}, {"nothing", 4}, {0}};
 static const struct config_word maxmemory_policy[] = {
-    {"volatile-lru", MAXMEMORY_VOLATILE_LRU},       {"volatile-lfu", MAXMEMORY_VOLATILE_LFU},
-    {"volatile-random", MAXMEMORY_VOLATILE_RANDOM}, {"volatile-ttl", MAXMEMORY_VOLATILE_TTL},
-    {"allkeys-lru", MAXMEMORY_ALLKEYS_LRU},         {"allkeys-lfu", MAXMEMORY_ALLKEYS_LFU},
-    {"allkeys-random", MAXMEMORY_ALLKEYS_RANDOM},   {"noeviction", MAXMEMORY_NO_EVICTION}, {0}};
+    {"volatile-lru", MAXMEMORY_VOLATILE_LRU},
+    {"volatile-lfu", MAXMEMORY_VOLATILE_LFU},
+    {"volatile-random", MAXMEMORY_VOLATILE_RANDOM},
+    {"volatile-ttl", MAXMEMORY_VOLATILE_TTL},
+    {"allkeys-lru", MAXMEMORY_ALLKEYS_LRU},
+    {"allkeys-lfu", MAXMEMORY_ALLKEYS_LFU},
+    {"allkeys-random", MAXMEMORY_ALLKEYS_RANDOM},
+    {"noeviction", MAXMEMORY_NO_EVICTION},
+    {0}};
 static const struct config_word oom_score[] = {
     {"no", 0}, {"yes", 1}, {"relative", 1}, {"absolute", 2}, {0}};
 static const struct config_word propagation[] = {
@@ -54,8 +60,9 @@ static const struct config_word rdb_version[] = {{"strict", 0}, {"relaxed", 1}, 
 static const struct config_word diskless_load[] = {
     {"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {"flush-before-load", 3}, {0}};
 static const struct config_word shutdown_set[] = {
-    {"default", SHUTDOWN_DEFAULT}, {"save", SHUTDOWN_SAVE}, {"nosave", SHUTDOWN_NOSAVE},
-    {"now", SHUTDOWN_NOW},         {"force", SHUTDOWN_FORCE}, {"safe", SHUTDOWN_SAFE},
+    {"default", SHUTDOWN_DEFAULT},   {"save", SHUTDOWN_SAVE},
+    {"nosave", SHUTDOWN_NOSAVE},     {"now", SHUTDOWN_NOW},
+    {"force", SHUTDOWN_FORCE},       {"safe", SHUTDOWN_SAFE},
     {"failover", SHUTDOWN_FAILOVER}, {0}};
 static const struct config_word tls_auth[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {0}};
 static const struct config_word tls_user[] = {{"CN", 1}, {"URI", 2}, {"off", 0}, {0}};
@@ -68,20 +75,22 @@ enum {
     HIDDEN = CONFIG_HIDDEN,
     IDLE = CONFIG_IDLE,
 };
-#define ROW(field, n, a, f, k)                                                                     \
+#define ROW(field, n, a, f, k) \
     .name = n, .alias = a, .kind = k, .flags = f, .offset = offsetof(struct config, field)
-#define BOOL(field, name, alias, flags, def) {ROW(field, name, alias, flags, CONFIG_BOOL), .number = def},
-#define NUMBER(field, name, alias, flags, lo, hi, def)                                             \
+#define BOOL(field, name, alias, flags, def) \
+    {ROW(field, name, alias, flags, CONFIG_BOOL), .number = def},
+#define NUMBER(field, name, alias, flags, lo, hi, def) \
     {ROW(field, name, alias, flags, CONFIG_NUMBER), .low = lo, .high = hi, .number = def},
-#define MEMORY(field, name, alias, flags, lo, hi, def)                                             \
+#define MEMORY(field, name, alias, flags, lo, hi, def) \
     {ROW(field, name, alias, flags, CONFIG_MEMORY), .low = lo, .high = hi, .number = def},
-#define PERCENT_OR_MEMORY(field, name, alias, flags, lo, hi, def)                                  \
-    {ROW(field, name, alias, flags, CONFIG_PERCENT_OR_MEMORY), .low = lo, .high = hi, .number = def},
-#define ENUM(field, name, alias, flags, table, def)                                                \
+#define PERCENT_OR_MEMORY(field, name, alias, flags, lo, hi, def)                     \
+    {ROW(field, name, alias, flags, CONFIG_PERCENT_OR_MEMORY), .low = lo, .high = hi, \
+     .number = def},
+#define ENUM(field, name, alias, flags, table, def) \
     {ROW(field, name, alias, flags, CONFIG_ENUM), .text = def, .words = table},
-#define STRING(field, name, alias, flags, def)                                                     \
+#define STRING(field, name, alias, flags, def) \
     {ROW(field, name, alias, flags, CONFIG_STRING), .text = def},
-#define SPECIAL(field, name, alias, flags, def)                                                    \
+#define SPECIAL(field, name, alias, flags, def) \
     {ROW(field, name, alias, flags, CONFIG_SPECIAL), .text = def},
 
 static const struct config_row rows[] = {
@@ -144,8 +153,8 @@ bool config_parse_memory(struct slice text, uint64_t *bytes)
     static const struct {
         const char *unit;
         uint64_t factor;
-    } units[] = {{"", 1},         {"b", 1},           {"k", 1000},        {"kb", 1024},
-                 {"m", 1000000},  {"mb", 1 << 20},    {"g", 1000000000},  {"gb", 1 << 30}};
+    } units[] = {{"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1024},
+                 {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30}};
     size_t digits = 0;
     uint64_t value = 0;
     while (digits < text.size && text.data[digits] >= '0' && text.data[digits] <= '9') {
@@ -194,7 +203,8 @@ static const char *set_memory(const struct config_row *row, int64_t *field, stru
     int64_t number;
     if (row->kind == CONFIG_PERCENT_OR_MEMORY) {
         if (value.size > 1 && value.data[value.size - 1] == '%' &&
-            number_parse_int64((struct slice){value.data, value.size - 1}, &number) && number >= 0) {
+            number_parse_int64((struct slice){value.data, value.size - 1}, &number) &&
+            number >= 0) {
             if (number > 100)
                 return "percentage argument must be less or equal to 100";
             *field = -number;
@@ -252,14 +262,16 @@ static const char *set_words(const struct config_row *row, struct config *draft,
 {
     void *field = field_of(row, draft);
     if (row->kind == CONFIG_SPECIAL)
-        return config_special_set(row, draft, words, count, source, error) == 0 ? NULL : error->reason;
+        return config_special_set(row, draft, words, count, source, error) == 0 ? NULL
+                                                                                : error->reason;
     if (row->kind == CONFIG_ENUM && row->words == shutdown_set)
         return set_enum(row, field, words, count, error);
     if (count != 1)
         return "wrong number of arguments";
     switch (row->kind) {
     case CONFIG_BOOL:
-        if (!slice_equal_nocase(words[0], SLICE("yes")) && !slice_equal_nocase(words[0], SLICE("no")))
+        if (!slice_equal_nocase(words[0], SLICE("yes")) &&
+            !slice_equal_nocase(words[0], SLICE("no")))
             return "argument must be 'yes' or 'no'";
         *(bool *)field = words[0].size == 3;
         return NULL;
@@ -374,9 +386,7 @@ void config_row_reset(const struct config_row *row, struct config *draft)
     case CONFIG_NUMBER:
     case CONFIG_MEMORY:
     case CONFIG_PERCENT_OR_MEMORY: *(int64_t *)field = row->number; break;
-    case CONFIG_STRING:
-        tu_check(config_assign(field, slice_of(row->text)), "out of memory");
-        break;
+    case CONFIG_STRING: tu_check(config_assign(field, slice_of(row->text)), "out of memory"); break;
     default: {
         struct slice word = slice_of(row->text);
         int rc = config_row_set(row, draft, &word, 1, CONFIG_FROM_COMMAND, &error);

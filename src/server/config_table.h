@@ -16,11 +16,11 @@ enum config_kind {
     CONFIG_SPECIAL,
 };
 enum config_flag { /* config_directives.inc says what they mean */
-    CONFIG_IMMUTABLE = 1 << 0,
-    CONFIG_PROTECTED = 1 << 1,
-    CONFIG_SENSITIVE = 1 << 2,
-    CONFIG_HIDDEN = 1 << 3,
-    CONFIG_IDLE = 1 << 4,
+                   CONFIG_IMMUTABLE = 1 << 0,
+                   CONFIG_PROTECTED = 1 << 1,
+                   CONFIG_SENSITIVE = 1 << 2,
+                   CONFIG_HIDDEN = 1 << 3,
+                   CONFIG_IDLE = 1 << 4,
 };
 struct config_word {
     const char *word;
@@ -57,9 +57,9 @@ void config_row_reset(const struct config_row *row, struct config *draft); /* to
 bool config_row_takes_words(const struct config_row *row);
 
 /* ---- config_special.c ---- */
-int config_special_set(const struct config_row *row, struct config *draft, const struct slice *words,
-                       size_t count, enum config_source source, struct config_error *error)
-    __attribute__((warn_unused_result));
+int config_special_set(const struct config_row *row, struct config *draft,
+                       const struct slice *words, size_t count, enum config_source source,
+                       struct config_error *error) __attribute__((warn_unused_result));
 /* NULL, or why this string is not a value of this string directive. */
 const char *config_string_check(const struct config_row *row, struct slice value,
                                 struct config_error *error);

@@ -39,8 +39,8 @@ static const char *value_of(const struct config *config, const char *name)
  * address and debug setting. */
 static bool is_meant_to_differ(const char *name)
 {
-    static const char *const names[] = {"port", "bind", "save", "enable-debug-command",
-                                        "enable-module-command", "syslog-ident"};
+    static const char *const names[] = {
+        "port", "bind", "save", "enable-debug-command", "enable-module-command", "syslog-ident"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -83,8 +83,8 @@ static void check_refused(const char *line, const char *reason)
     struct config *config = config_default();
     const char *got = try_line(config, line);
     if (got == NULL || strcmp(got, reason) != 0)
-        test_fail(__FILE__, __LINE__, "'%s' gives '%s', expected '%s'", line, got ? got : "no error",
-                  reason);
+        test_fail(__FILE__, __LINE__, "'%s' gives '%s', expected '%s'", line,
+                  got ? got : "no error", reason);
     config_free(config);
 }
 
@@ -110,8 +110,8 @@ TEST(config, values)
     check_value("maxmemory 2g", "maxmemory", "2000000000");
     check_value("maxmemory 7b", "maxmemory", "7");
     check_value("maxmemory-clients 5%", "maxmemory-clients", "5%");
-    check_value("slot-migration-max-failover-repl-bytes -1", "slot-migration-max-failover-repl-bytes",
-                "-1");
+    check_value("slot-migration-max-failover-repl-bytes -1",
+                "slot-migration-max-failover-repl-bytes", "-1");
     check_value("appendfsync ALWAYS", "appendfsync", "always");
     check_value("slave-read-only no", "replica-read-only", "no");
     check_value("save \"\"", "save", "");
@@ -126,14 +126,15 @@ TEST(config, values)
     check_value("notify-keyspace-events KEA", "notify-keyspace-events", "AKE");
     check_value("notify-keyspace-events Kmn", "notify-keyspace-events", "nKm");
     check_value("notify-keyspace-events \"\"", "notify-keyspace-events", "");
-    check_value("latency-tracking-info-percentiles 50 99.99 0.01", "latency-tracking-info-percentiles",
-                "50 99.99 0.01");
+    check_value("latency-tracking-info-percentiles 50 99.99 0.01",
+                "latency-tracking-info-percentiles", "50 99.99 0.01");
     check_value("shutdown-on-sigterm nosave now", "shutdown-on-sigterm", "nosave now");
     check_value("unixsocketperm 700", "unixsocketperm", "700");
     check_value("hz 0", "hz", "1");
     check_value("hz 100000", "hz", "500");
     check_value("requirepass \"a \\x41\\n\"", "requirepass", "a A\n");
-    check_value("lua-replicate-commands yes\nio-threads-do-reads no\n# comment\n\n  \t", "port", "6379");
+    check_value("lua-replicate-commands yes\nio-threads-do-reads no\n# comment\n\n  \t", "port",
+                "6379");
 }
 
 TEST(config, refusals)
@@ -154,8 +155,9 @@ TEST(config, refusals)
     check_refused("maxmemory-clients 101%", "percentage argument must be less or equal to 100");
     check_refused("appendfsync often",
                   "argument(s) must be one of the following: everysec, always, no");
-    check_refused("loglevel loud",
-                  "argument(s) must be one of the following: debug, verbose, notice, warning, nothing");
+    check_refused(
+        "loglevel loud",
+        "argument(s) must be one of the following: debug, verbose, notice, warning, nothing");
     check_refused("save 1", "Invalid save parameters");
     check_refused("save 0 1", "Invalid save parameters");
     check_refused("unixsocketperm 999", "argument couldn't be parsed as an octal number");
@@ -166,7 +168,8 @@ TEST(config, refusals)
     check_refused("client-output-buffer-limit normal -1 1 1",
                   "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
     check_refused("oom-score-adj-values 1 2", "wrong number of arguments");
-    check_refused("notify-keyspace-events Q", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+    check_refused("notify-keyspace-events Q",
+                  "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
     check_refused("latency-tracking-info-percentiles 101",
                   "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
     check_refused("latency-tracking-info-percentiles nan",
@@ -181,14 +184,17 @@ TEST(config, refusals)
     check_refused("user alice on", "ACL users are not available in this version");
     check_refused("tuco-shards 3", "argument must be a power of two");
     check_refused("rename-command nosuchcommand x", "No such command in rename-command");
-    check_refused("bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17", "Too many bind addresses specified.");
+    check_refused("bind 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17",
+                  "Too many bind addresses specified.");
 }
 
 TEST(config, refused_value_changes_nothing)
 {
     struct config *config = config_default(), *same = config_default();
-    static const char *const lines[] = {"save 1", "client-output-buffer-limit normal 1 2 x",
-                                        "notify-keyspace-events KQ", "oom-score-adj-values 1 2 9999",
+    static const char *const lines[] = {"save 1",
+                                        "client-output-buffer-limit normal 1 2 x",
+                                        "notify-keyspace-events KQ",
+                                        "oom-score-adj-values 1 2 9999",
                                         "latency-tracking-info-percentiles 1 2 3000",
                                         "bind a b c d e f g h i j k l m n o p q"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
@@ -247,8 +253,9 @@ TEST(config, command_line)
     struct config *config = config_default();
     snprintf(path, sizeof path, "/tmp/tuco-config-test-%d", (int)getpid());
     write_file(path, "port 1\nhz 20\nmaxclients 77");
-    char *arguments[] = {"server", path, "--port", "2", "--save", "--HZ", "30", "--bind", "1.1.1.1",
-                         "-2.2.2.2", "--requirepass", "--strange", "--timeout 9"};
+    char *arguments[] = {"server",        path,        "--port",     "2",       "--save",
+                         "--HZ",          "30",        "--bind",     "1.1.1.1", "-2.2.2.2",
+                         "--requirepass", "--strange", "--timeout 9"};
     int rc = config_read_arguments(config, sizeof arguments / sizeof *arguments, arguments, &error);
     CHECK_EQ(rc, 0);
     CHECK_EQ(config->port, 2);
@@ -320,19 +327,20 @@ static void check_rewrite(const char *old, const char *changes, const char *expe
 TEST(config, rewrite)
 {
     check_rewrite("# a comment\nport 6379\n", "", "# a comment\nport 6379\n");
-    check_rewrite("# a comment\nport 7305\nmaxmemory 100mb\nsave 900 1\n\nhz 20\nbind 127.0.0.1\n"
-                  "appendonly no\nclient-output-buffer-limit normal 1 2 3\n\nhz 30\nunixsocketperm 700\n"
-                  "loglevel notice\nslowlog-max-len 10\n",
-                  "maxmemory 1gb save \"100 1 200 2\" bind \"127.0.0.1 -::1\" slowlog-max-len 128 "
-                  "requirepass \"a b\\\"\" hash-max-listpack-value 2048 tcp-keepalive 60 "
-                  "shutdown-on-sigterm \"nosave now\" notify-keyspace-events AKE",
-                  "# a comment\nport 7305\nmaxmemory 1gb\nsave 100 1 200 2\n\nhz 30\n"
-                  "bind 127.0.0.1 -::1\nappendonly no\nclient-output-buffer-limit normal 1 2 3\n"
-                  "\nunixsocketperm 700\n"
-                  "loglevel notice\ncommandlog-slow-execution-max-len 128\n\n"
-                  "# Generated by CONFIG REWRITE\ntcp-keepalive 60\nhash-max-listpack-value 2kb\n"
-                  "shutdown-on-sigterm nosave now\nrequirepass \"a b\\\"\"\n"
-                  "notify-keyspace-events \"AKE\"\n");
+    check_rewrite(
+        "# a comment\nport 7305\nmaxmemory 100mb\nsave 900 1\n\nhz 20\nbind 127.0.0.1\n"
+        "appendonly no\nclient-output-buffer-limit normal 1 2 3\n\nhz 30\nunixsocketperm 700\n"
+        "loglevel notice\nslowlog-max-len 10\n",
+        "maxmemory 1gb save \"100 1 200 2\" bind \"127.0.0.1 -::1\" slowlog-max-len 128 "
+        "requirepass \"a b\\\"\" hash-max-listpack-value 2048 tcp-keepalive 60 "
+        "shutdown-on-sigterm \"nosave now\" notify-keyspace-events AKE",
+        "# a comment\nport 7305\nmaxmemory 1gb\nsave 100 1 200 2\n\nhz 30\n"
+        "bind 127.0.0.1 -::1\nappendonly no\nclient-output-buffer-limit normal 1 2 3\n"
+        "\nunixsocketperm 700\n"
+        "loglevel notice\ncommandlog-slow-execution-max-len 128\n\n"
+        "# Generated by CONFIG REWRITE\ntcp-keepalive 60\nhash-max-listpack-value 2kb\n"
+        "shutdown-on-sigterm nosave now\nrequirepass \"a b\\\"\"\n"
+        "notify-keyspace-events \"AKE\"\n");
     check_rewrite("", "save \"\"", "# Generated by CONFIG REWRITE\nsave \"\"\n");
 }
 
@@ -343,12 +351,14 @@ TEST(config, rewrite_reads_back)
     struct config *config = config_default(), *again = config_default();
     struct text first = {0}, second = {0};
     struct config_file_error error;
-    CHECK(try_line(config, "save 1 2 3 4\nbind a b\nrequirepass \"x y\\x00\\xff\"\nmaxmemory 123456789\n"
-                           "timeout 7\nclient-output-buffer-limit pubsub 1 2 3\nunixsocketperm 644\n"
-                           "maxmemory-clients 7%\nshutdown-on-sigint now force\nport 1234\n") != NULL);
-    CHECK(try_line(config, "save 1 2 3 4\nbind a b\nrequirepass \"x y\\xff\"\nmaxmemory 123456789\n"
-                           "timeout 7\nclient-output-buffer-limit pubsub 1 2 3\nunixsocketperm 644\n"
-                           "maxmemory-clients 7%\nshutdown-on-sigint now force\nport 1234\n") == NULL);
+    CHECK(try_line(config,
+                   "save 1 2 3 4\nbind a b\nrequirepass \"x y\\x00\\xff\"\nmaxmemory 123456789\n"
+                   "timeout 7\nclient-output-buffer-limit pubsub 1 2 3\nunixsocketperm 644\n"
+                   "maxmemory-clients 7%\nshutdown-on-sigint now force\nport 1234\n") != NULL);
+    CHECK(try_line(config,
+                   "save 1 2 3 4\nbind a b\nrequirepass \"x y\\xff\"\nmaxmemory 123456789\n"
+                   "timeout 7\nclient-output-buffer-limit pubsub 1 2 3\nunixsocketperm 644\n"
+                   "maxmemory-clients 7%\nshutdown-on-sigint now force\nport 1234\n") == NULL);
     CHECK_EQ(config_rewrite_text(config, SLICE("# top\nport 1\n"), &first), 0);
     int rc = config_read_text(again, text_slice(&first), &error);
     if (rc != 0)
@@ -368,13 +378,30 @@ TEST(config, rewrite_reads_back)
 /* Files put together and damaged at random: whatever is accepted survives being rewritten and read. */
 TEST(config, rewrite_of_random_files)
 {
-    static const char *const pieces[] = {
-        "port 1234\n", "save 900 1\n", "save \"\"\n", "bind 127.0.0.1 -::1\n", "# comment\n", "\n", "\n\n",
-        "client-output-buffer-limit pubsub 32mb 8mb 60\n", "requirepass \"a\\x00\\\" b\"\n",
-        "maxmemory 10mb\n", "MAXMEMORY 1gb\n", "hz 50", "\r\n", "slave-priority 7\n", "unixsocketperm 770\n",
-        "shutdown-on-sigterm nosave force\n", "notify-keyspace-events KEA\n", "logfile ''\n",
-        "oom-score-adj-values 1 2 3\n", "maxmemory-clients 3%\n", "# Generated by CONFIG REWRITE\n",
-        "latency-tracking-info-percentiles 1 50.5 99\n", "syslog-ident 'it\\'s'\n", "timeout 3 \t\n"};
+    static const char *const pieces[] = {"port 1234\n",
+                                         "save 900 1\n",
+                                         "save \"\"\n",
+                                         "bind 127.0.0.1 -::1\n",
+                                         "# comment\n",
+                                         "\n",
+                                         "\n\n",
+                                         "client-output-buffer-limit pubsub 32mb 8mb 60\n",
+                                         "requirepass \"a\\x00\\\" b\"\n",
+                                         "maxmemory 10mb\n",
+                                         "MAXMEMORY 1gb\n",
+                                         "hz 50",
+                                         "\r\n",
+                                         "slave-priority 7\n",
+                                         "unixsocketperm 770\n",
+                                         "shutdown-on-sigterm nosave force\n",
+                                         "notify-keyspace-events KEA\n",
+                                         "logfile ''\n",
+                                         "oom-score-adj-values 1 2 3\n",
+                                         "maxmemory-clients 3%\n",
+                                         "# Generated by CONFIG REWRITE\n",
+                                         "latency-tracking-info-percentiles 1 50.5 99\n",
+                                         "syslog-ident 'it\\'s'\n",
+                                         "timeout 3 \t\n"};
     enum { PIECES = sizeof pieces / sizeof *pieces };
     int accepted = 0;
     srandom(5);
@@ -392,8 +419,8 @@ TEST(config, rewrite_of_random_files)
             accepted++;
             REQUIRE(config_rewrite_text(config, text_slice(&t), &first) == 0);
             if (config_read_text(again, text_slice(&first), &error) != 0)
-                test_fail(__FILE__, __LINE__, "rewritten line %zu '%s': %s", error.line, error.shown,
-                          error.reason);
+                test_fail(__FILE__, __LINE__, "rewritten line %zu '%s': %s", error.line,
+                          error.shown, error.reason);
             for (size_t i = 0; i < config_row_count(); i++) {
                 if (!config_row_equal(config_row_at(i), config, again))
                     test_fail(__FILE__, __LINE__, "%s differs after:\n%s\n-> \n%s",

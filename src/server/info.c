@@ -91,7 +91,9 @@ void info_human_bytes(char *out, size_t size, uint64_t bytes)
 
 static const char *supervised_name(int supervised)
 {
-    return supervised == SUPERVISED_SYSTEMD ? "systemd" : supervised == SUPERVISED_UPSTART ? "upstart" : "no";
+    return supervised == SUPERVISED_SYSTEMD   ? "systemd"
+           : supervised == SUPERVISED_UPSTART ? "upstart"
+                                              : "no";
 }
 
 void info_print_server(struct server *server, const struct config *config, struct text *out)
@@ -99,18 +101,19 @@ void info_print_server(struct server *server, const struct config *config, struc
     struct utsname host = {0};
     (void)uname(&host);
     int64_t uptime_s = (tu_now() - server->start_ns) / TU_S;
-    text_addf(out,
-              "redis_version:%s\r\nserver_name:%s\r\ntuco_version:%s\r\nredis_git_sha1:00000000\r\n"
-              "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:standalone\r\n"
-              "server_mode:standalone\r\nos:%s %s %s\r\narch_bits:%zu\r\n"
-              "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\ngcc_version:%d.%d.%d\r\n",
-              REDIS_VERSION, SERVER_NAME, TUCO_VERSION, TUCO_VERSION, host.sysname, host.release,
-              host.machine, sizeof(long) * 8, __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
+    text_addf(
+        out,
+        "redis_version:%s\r\nserver_name:%s\r\ntuco_version:%s\r\nredis_git_sha1:00000000\r\n"
+        "redis_git_dirty:0\r\nredis_build_id:%s\r\nredis_mode:standalone\r\n"
+        "server_mode:standalone\r\nos:%s %s %s\r\narch_bits:%zu\r\n"
+        "monotonic_clock:POSIX clock_gettime\r\nmultiplexing_api:epoll\r\ngcc_version:%d.%d.%d\r\n",
+        REDIS_VERSION, SERVER_NAME, TUCO_VERSION, TUCO_VERSION, host.sysname, host.release,
+        host.machine, sizeof(long) * 8, __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__);
     text_addf(out,
               "process_id:%d\r\nprocess_supervised:%s\r\nrun_id:%s\r\ntcp_port:%" PRId64 "\r\n"
-              "server_time_usec:%" PRId64 "\r\nuptime_in_seconds:%" PRId64 "\r\nuptime_in_days:%" PRId64
-              "\r\nhz:%" PRId64 "\r\nconfigured_hz:%" PRId64 "\r\nclients_hz:%" PRId64
-              "\r\nlru_clock:%" PRId64 "\r\n",
+              "server_time_usec:%" PRId64 "\r\nuptime_in_seconds:%" PRId64
+              "\r\nuptime_in_days:%" PRId64 "\r\nhz:%" PRId64 "\r\nconfigured_hz:%" PRId64
+              "\r\nclients_hz:%" PRId64 "\r\nlru_clock:%" PRId64 "\r\n",
               (int)getpid(), supervised_name(server->supervised), server->run_id, config->port,
               clock_wall_us(), uptime_s, uptime_s / 86400, config->hz, config->hz, config->hz,
               server->lru_clock_s & 0xffffff);
@@ -134,36 +137,37 @@ void info_print_clients(struct server *server, const struct config *config, stru
 {
     struct client_totals totals;
     client_registry_totals(server->clients, &totals);
-    text_addf(out,
-              "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%" PRId64
-              "\r\nclient_recent_max_input_buffer:%" PRIu64
-              "\r\nclient_recent_max_output_buffer:%" PRIu64
-              "\r\nblocked_clients:0\r\ntracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:%u\r\n"
-              "clients_in_timeout_table:0\r\ntotal_watched_keys:%" PRIu64
-              "\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\npaused_reason:none\r\n"
-              "paused_actions:none\r\npaused_timeout_milliseconds:0\r\n",
-              totals.connected, config->maxclients, totals.max_input_bytes, totals.max_output_bytes,
-              totals.watching, totals.watched_keys);
+    text_addf(
+        out,
+        "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%" PRId64
+        "\r\nclient_recent_max_input_buffer:%" PRIu64 "\r\nclient_recent_max_output_buffer:%" PRIu64
+        "\r\nblocked_clients:0\r\ntracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:%u\r\n"
+        "clients_in_timeout_table:0\r\ntotal_watched_keys:%" PRIu64
+        "\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\npaused_reason:none\r\n"
+        "paused_actions:none\r\npaused_timeout_milliseconds:0\r\n",
+        totals.connected, config->maxclients, totals.max_input_bytes, totals.max_output_bytes,
+        totals.watching, totals.watched_keys);
 }
 
 void info_print_persistence(struct server *server, const struct config *config, struct text *out)
 {
     struct keyspace_stats store;
     keyspace_stats(server->keyspace, &store);
-    text_addf(out,
-              "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
-              "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
-              "current_save_keys_total:0\r\nrdb_changes_since_last_save:%" PRIu64
-              "\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%" PRId64
-              "\r\nrdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\n"
-              "rdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\nrdb_last_cow_size:0\r\n"
-              "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\naof_enabled:0\r\n"
-              "aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:-1\r\n"
-              "aof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\n"
-              "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:ok\r\naof_last_cow_size:0\r\n"
-              "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n"
-              "slot_migration_fork_in_progress:0\r\n",
-              store.dirty, server->start_ms / 1000);
+    text_addf(
+        out,
+        "loading:0\r\nasync_loading:0\r\ncurrent_cow_peak:0\r\ncurrent_cow_size:0\r\n"
+        "current_cow_size_age:0\r\ncurrent_fork_perc:0.00\r\ncurrent_save_keys_processed:0\r\n"
+        "current_save_keys_total:0\r\nrdb_changes_since_last_save:%" PRIu64
+        "\r\nrdb_bgsave_in_progress:0\r\nrdb_last_save_time:%" PRId64
+        "\r\nrdb_last_bgsave_status:ok\r\nrdb_last_bgsave_time_sec:-1\r\n"
+        "rdb_current_bgsave_time_sec:-1\r\nrdb_saves:0\r\nrdb_last_cow_size:0\r\n"
+        "rdb_last_load_keys_expired:0\r\nrdb_last_load_keys_loaded:0\r\naof_enabled:0\r\n"
+        "aof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:-1\r\n"
+        "aof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\naof_rewrites:0\r\n"
+        "aof_rewrites_consecutive_failures:0\r\naof_last_write_status:ok\r\naof_last_cow_size:0\r\n"
+        "module_fork_in_progress:0\r\nmodule_fork_last_cow_size:0\r\n"
+        "slot_migration_fork_in_progress:0\r\n",
+        store.dirty, server->start_ms / 1000);
 }
 
 void info_print_replication(struct server *server, const struct config *config, struct text *out)

@@ -30,8 +30,8 @@ enum info_section {
     INFO_SCRIPTING_ENGINES = 1 << 14,
     INFO_KEYSPACE = 1 << 15,
     INFO_ALL = (1 << 16) - 1,
-    INFO_DEFAULT = INFO_ALL & ~(INFO_TLS | INFO_COMMANDSTATS | INFO_LATENCYSTATS | INFO_CLUSTER_INFO |
-                                INFO_SCRIPTING_ENGINES),
+    INFO_DEFAULT = INFO_ALL & ~(INFO_TLS | INFO_COMMANDSTATS | INFO_LATENCYSTATS |
+                                INFO_CLUSTER_INFO | INFO_SCRIPTING_ENGINES),
 };
 
 /* The sections that INFO's arguments name; none given: the default ones. Unknown names count as none. */

@@ -7,7 +7,8 @@
 
 struct server;
 
-typedef void (*info_section_fn)(struct server *server, const struct config *config, struct text *out);
+typedef void (*info_section_fn)(struct server *server, const struct config *config,
+                                struct text *out);
 
 /* info.c */
 void info_print_server(struct server *server, const struct config *config, struct text *out);
@@ -29,7 +30,7 @@ void info_print_latencystats(struct server *server, const struct config *config,
 /* Memory as INFO and MEMORY STATS see it, in bytes. */
 struct info_memory {
     uint64_t used, peak, resident, startup, heap;
-    uint64_t clients, tables;    /* overhead: input and output of clients; tables and expiry index */
+    uint64_t clients, tables; /* overhead: input and output of clients; tables and expiry index */
     uint64_t overhead, dataset;
     double dataset_percent, peak_percent, fragmentation;
 };

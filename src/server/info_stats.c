@@ -73,12 +73,14 @@ static void add_percent(struct text *out, const char *name, double percent)
 /* What scripts use: there are none yet. */
 static void add_script_memory(struct text *out)
 {
-    text_add(out, SLICE("used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
-                        "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
-                        "number_of_functions:0\r\nnumber_of_libraries:0\r\nused_memory_vm_functions:0\r\n"
-                        "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\n"
-                        "used_memory_functions:0\r\nused_memory_scripts:0\r\n"
-                        "used_memory_scripts_human:0B\r\n"));
+    text_add(
+        out,
+        SLICE("used_memory_lua:0\r\nused_memory_vm_eval:0\r\nused_memory_lua_human:0B\r\n"
+              "used_memory_scripts_eval:0\r\nnumber_of_cached_scripts:0\r\n"
+              "number_of_functions:0\r\nnumber_of_libraries:0\r\nused_memory_vm_functions:0\r\n"
+              "used_memory_vm_total:0\r\nused_memory_vm_total_human:0B\r\n"
+              "used_memory_functions:0\r\nused_memory_scripts:0\r\n"
+              "used_memory_scripts_human:0B\r\n"));
 }
 
 void info_print_memory(struct server *server, const struct config *config, struct text *out)
@@ -112,14 +114,15 @@ void info_print_memory(struct server *server, const struct config *config, struc
               "mem_fragmentation_bytes:%" PRId64 "\r\n",
               ratio(m.heap, m.used), unused_heap, ratio(m.resident, m.heap), rss_over,
               m.fragmentation, (int64_t)(m.resident - m.used));
-    text_addf(out,
-              "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
-              "mem_total_replication_buffers:0\r\nmem_replicas_repl_buffer:0\r\nmem_clients_slaves:0\r\n"
-              "mem_clients_normal:%" PRIu64
-              "\r\nmem_cluster_links:0\r\nmem_cluster_slot_import:0\r\nmem_cluster_slot_export:0\r\n"
-              "mem_aof_buffer:0\r\nmem_allocator:libtuco\r\nmem_overhead_db_hashtable_rehashing:0\r\n"
-              "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
-              m.clients);
+    text_addf(
+        out,
+        "mem_not_counted_for_evict:0\r\nmem_replication_backlog:0\r\n"
+        "mem_total_replication_buffers:0\r\nmem_replicas_repl_buffer:0\r\nmem_clients_slaves:0\r\n"
+        "mem_clients_normal:%" PRIu64
+        "\r\nmem_cluster_links:0\r\nmem_cluster_slot_import:0\r\nmem_cluster_slot_export:0\r\n"
+        "mem_aof_buffer:0\r\nmem_allocator:libtuco\r\nmem_overhead_db_hashtable_rehashing:0\r\n"
+        "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
+        m.clients);
 }
 
 static void add_counter(struct text *out, const char *name, uint64_t value)
@@ -133,8 +136,8 @@ static void add_zeros(struct text *out, const char *const *names, size_t count)
     for (size_t i = 0; i < count; i++)
         add_counter(out, names[i], 0);
 }
-#define ADD_ZEROS(out, ...)                                                                        \
-    add_zeros(out, (const char *const[]){__VA_ARGS__},                                             \
+#define ADD_ZEROS(out, ...)                            \
+    add_zeros(out, (const char *const[]){__VA_ARGS__}, \
               sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *))
 
 static void add_traffic(struct stats *s, struct text *out)
@@ -160,9 +163,11 @@ static void add_keys(struct server *server, struct text *out)
     ADD_ZEROS(out, "sync_full", "sync_partial_ok", "sync_partial_err");
     add_counter(out, "expired_keys", store.expired - server->expired_base);
     ADD_ZEROS(out, "expired_fields");
-    text_add(out, SLICE("expired_stale_perc:0.00\r\nexpired_keys_with_volatile_items_stale_perc:0.00\r\n"));
-    ADD_ZEROS(out, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds", "evicted_keys",
-              "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
+    text_add(
+        out,
+        SLICE("expired_stale_perc:0.00\r\nexpired_keys_with_volatile_items_stale_perc:0.00\r\n"));
+    ADD_ZEROS(out, "expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds",
+              "evicted_keys", "evicted_clients", "evicted_scripts", "total_eviction_exceeded_time",
               "current_eviction_exceeded_time");
     add_counter(out, "keyspace_hits", store.hits - server->hits_base);
     add_counter(out, "keyspace_misses", store.misses - server->misses_base);
@@ -207,8 +212,9 @@ void info_print_commandstats(struct server *server, const struct config *config,
             continue;
         double usec = (double)c.duration_ns / 1000;
         text_addf(out,
-                  "cmdstat_%s:calls=%" PRIu64 ",usec=%.0f,usec_per_call=%.2f,rejected_calls=%" PRIu64
-                  ",failed_calls=%" PRIu64 "\r\n",
+                  "cmdstat_%s:calls=%" PRIu64
+                  ",usec=%.0f,usec_per_call=%.2f,rejected_calls=%" PRIu64 ",failed_calls=%" PRIu64
+                  "\r\n",
                   command_full_name(command_by_id(id)), c.calls, usec,
                   c.calls == 0 ? 0 : usec / (double)c.calls, c.rejected, c.failed);
     }
@@ -216,7 +222,8 @@ void info_print_commandstats(struct server *server, const struct config *config,
 
 static void add_error(void *context, struct slice prefix, uint64_t count)
 {
-    text_addf(context, "errorstat_%.*s:count=%" PRIu64 "\r\n", (int)prefix.size, prefix.data, count);
+    text_addf(context, "errorstat_%.*s:count=%" PRIu64 "\r\n", (int)prefix.size, prefix.data,
+              count);
 }
 
 void info_print_errorstats(struct server *server, const struct config *config, struct text *out)

@@ -43,8 +43,8 @@ static const char *field(const struct text *t, const char *name)
  * two; modules and engines are listed where there are some; no socket listens in this test. */
 static bool is_left_out(const char *name)
 {
-    static const char *const names[] = {"valkey_version", "valkey_release_stage", "module", "engine_0",
-                                        "listener0"};
+    static const char *const names[] = {"valkey_version", "valkey_release_stage", "module",
+                                        "engine_0", "listener0"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i]) == 0)
             return true;
@@ -155,9 +155,11 @@ GO_TEST(info, numbers_are_real)
     CHECK(strncmp(field(&t, "total_commands_processed"), "12\r\n", 4) == 0);
     CHECK(strncmp(field(&t, "db0"), "keys=2,expires=1,avg_ttl=0", 26) == 0);
     CHECK(strncmp(field(&t, "cmdstat_get"),
-                  "calls=2,usec=6,usec_per_call=3.00,rejected_calls=1,failed_calls=1\r\n", 66) == 0);
+                  "calls=2,usec=6,usec_per_call=3.00,rejected_calls=1,failed_calls=1\r\n",
+                  66) == 0);
     CHECK(strncmp(field(&t, "errorstat_WRONGTYPE"), "count=1\r\n", 9) == 0);
-    CHECK(strncmp(field(&t, "latency_percentiles_usec_get"), "p50=2.007,p99=4.015,p99.9=4.015\r\n", 32) == 0);
+    CHECK(strncmp(field(&t, "latency_percentiles_usec_get"), "p50=2.007,p99=4.015,p99.9=4.015\r\n",
+                  32) == 0);
     CHECK(strncmp(field(&t, "maxmemory_policy"), "noeviction\r\n", 12) == 0);
     CHECK(atoll(field(&t, "used_memory")) > 0);
     CHECK(atoll(field(&t, "used_memory_rss")) > 1000000);
@@ -171,8 +173,8 @@ TEST(info, human_bytes)
     static const struct {
         uint64_t bytes;
         const char *text;
-    } cases[] = {{0, "0B"},           {1023, "1023B"},        {1024, "1.00K"},
-                 {1288256, "1.23M"},  {25276510208, "23.54G"}, {UINT64_MAX, "16.00E"}};
+    } cases[] = {{0, "0B"},          {1023, "1023B"},         {1024, "1.00K"},
+                 {1288256, "1.23M"}, {25276510208, "23.54G"}, {UINT64_MAX, "16.00E"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[32];
         info_human_bytes(text, sizeof text, cases[i].bytes);
@@ -205,15 +207,19 @@ static void check_change(const char *line, const char *expected)
 GO_TEST(config_change, all_or_nothing)
 {
     const struct config *before = start_server();
-    check_change("maxmemory 1gb hz x", "ERR CONFIG SET failed (possibly related to argument 'hz') - "
-                                       "argument couldn't be parsed into an integer");
-    check_change("maxmemory 1gb nope 2", "ERR Unknown option or number of arguments for CONFIG SET - 'nope'");
-    check_change("maxmemory 1gb MaxMemory 2gb",
-                 "ERR CONFIG SET failed (possibly related to argument 'MaxMemory') - duplicate parameter");
+    check_change("maxmemory 1gb hz x",
+                 "ERR CONFIG SET failed (possibly related to argument 'hz') - "
+                 "argument couldn't be parsed into an integer");
+    check_change("maxmemory 1gb nope 2",
+                 "ERR Unknown option or number of arguments for CONFIG SET - 'nope'");
+    check_change(
+        "maxmemory 1gb MaxMemory 2gb",
+        "ERR CONFIG SET failed (possibly related to argument 'MaxMemory') - duplicate parameter");
     check_change("maxmemory 1gb databases 2", "ERR CONFIG SET failed (possibly related to argument "
                                               "'databases') - can't set immutable config");
-    check_change("maxmemory 1gb dir /tmp", "ERR CONFIG SET failed (possibly related to argument 'dir') - "
-                                           "can't set protected config");
+    check_change("maxmemory 1gb dir /tmp",
+                 "ERR CONFIG SET failed (possibly related to argument 'dir') - "
+                 "can't set protected config");
     CHECK(atomic_load(&server.config.current) == before);
     CHECK_EQ(server.maxmemory_bytes, 0);
     check_change("maxmemory 1gb hz 20", NULL);

@@ -5,10 +5,10 @@
  */
 #include "server/listening.h"
 
+#include "platform/file.h"
 #include "server/connection.h"
 #include "server/server.h"
 #include "server/text.h"
-#include "platform/file.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
@@ -71,9 +71,10 @@ static int open_address(struct server *server, const struct config *config, stru
     if (rc == 0 || (optional && is_absent(rc)))
         return 0;
     if (rc == -ENOENT)
-        log_warning("Warning: Could not create server TCP listening socket %.*s:%d: Name or service "
-                    "not known",
-                    (int)word.size, word.data, (int)config->port);
+        log_warning(
+            "Warning: Could not create server TCP listening socket %.*s:%d: Name or service "
+            "not known",
+            (int)word.size, word.data, (int)config->port);
     else
         log_warning("Warning: Could not create server TCP listening socket %.*s:%d: bind: %s",
                     (int)word.size, word.data, (int)config->port, strerrordesc_np(-rc));

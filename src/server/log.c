@@ -119,8 +119,9 @@ static void write_structured(int fd, bool json, enum log_level level, const char
 {
     static const char *const names[] = {"debug", "verbose", "notice", "warning"};
     char line[PREFIX_MAX_BYTES + LINE_MAX_BYTES * 6];
-    const char *format = json ? "{\"pid\":%d,\"role\":\"%s\",\"timestamp\":\"%s\",\"level\":\"%s\",\"message\":\""
-                              : "pid=%d role=%s timestamp=\"%s\" level=%s message=\"";
+    const char *format =
+        json ? "{\"pid\":%d,\"role\":\"%s\",\"timestamp\":\"%s\",\"level\":\"%s\",\"message\":\""
+             : "pid=%d role=%s timestamp=\"%s\" level=%s message=\"";
     size_t size = (size_t)snprintf(line, PREFIX_MAX_BYTES, format, (int)getpid(),
                                    role_name(log_state.role), when, names[level]);
     for (; *message != '\0' && size < sizeof line - 16; message++)

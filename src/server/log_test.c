@@ -55,9 +55,10 @@ TEST(log, classic_line)
     log_verbose("not shown at this level");
     log_warning("trouble");
     read_log(text, sizeof text);
-    CHECK(matches(text, "^[0-9]+:M [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} "
-                        "\\* Ready to accept connections tcp\n"
-                        "[0-9]+:M [^\n]* # trouble\n$"));
+    CHECK(matches(text,
+                  "^[0-9]+:M [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3} "
+                  "\\* Ready to accept connections tcp\n"
+                  "[0-9]+:M [^\n]* # trouble\n$"));
     config_free(config);
 }
 
@@ -67,15 +68,17 @@ TEST(log, other_shapes)
     struct config *config = log_to_file("json", "milliseconds");
     log_notice("a \"quoted\"\nline");
     read_log(text, sizeof text);
-    CHECK(matches(text, "^\\{\"pid\":[0-9]+,\"role\":\"primary\",\"timestamp\":\"[0-9]{13}\","
-                        "\"level\":\"notice\",\"message\":\"a \\\\\"quoted\\\\\"\\\\nline\"\\}\n$"));
+    CHECK(matches(text,
+                  "^\\{\"pid\":[0-9]+,\"role\":\"primary\",\"timestamp\":\"[0-9]{13}\","
+                  "\"level\":\"notice\",\"message\":\"a \\\\\"quoted\\\\\"\\\\nline\"\\}\n$"));
     config_free(config);
     config = log_to_file("logfmt", "iso8601");
     log_set_role('S');
     log_warning("x");
     read_log(text, sizeof text);
-    CHECK(matches(text, "^pid=[0-9]+ role=replica timestamp=\"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\."
-                        "[0-9]{3}[+-][0-9]{2}:[0-9]{2}\" level=warning message=\"x\"\n$"));
+    CHECK(matches(text,
+                  "^pid=[0-9]+ role=replica timestamp=\"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:]{8}\\."
+                  "[0-9]{3}[+-][0-9]{2}:[0-9]{2}\" level=warning message=\"x\"\n$"));
     config_free(config);
 }
 

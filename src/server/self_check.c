@@ -35,16 +35,18 @@ bool self_check_system(void)
     bool all = true, known;
     known = read_line("/sys/devices/system/clocksource/clocksource0/current_clocksource", line,
                       sizeof line);
-    all &= report("slow-clocksource", known,
-                  !known || strcmp(line, "tsc") == 0 || strcmp(line, "kvm-clock") == 0 ||
-                      strcmp(line, "arch_sys_counter") == 0,
-                  "The kernel's clock source is a slow one: each look at the clock is a system call.");
+    all &=
+        report("slow-clocksource", known,
+               !known || strcmp(line, "tsc") == 0 || strcmp(line, "kvm-clock") == 0 ||
+                   strcmp(line, "arch_sys_counter") == 0,
+               "The kernel's clock source is a slow one: each look at the clock is a system call.");
     known = read_line("/proc/sys/net/core/somaxconn", line, sizeof line);
     all &= report("backlog", known, !known || atoi(line) >= 511,
                   "net.core.somaxconn is below 511: bursts of new connections may be refused.");
     known = read_line("/proc/sys/vm/overcommit_memory", line, sizeof line);
-    all &= report("overcommit", known, !known || line[0] != '2',
-                  "vm.overcommit_memory is 2: the address space reserved for goroutine stacks counts.");
+    all &= report(
+        "overcommit", known, !known || line[0] != '2',
+        "vm.overcommit_memory is 2: the address space reserved for goroutine stacks counts.");
     known = read_line("/sys/kernel/mm/transparent_hugepage/enabled", line, sizeof line);
     all &= report("THP", known, !known || strstr(line, "[always]") == NULL,
                   "Transparent huge pages are always on: memory use and latency may jump.");

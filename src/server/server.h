@@ -30,23 +30,24 @@ struct server {
     struct keyspace *keyspace;
     struct client_registry *clients;
     struct stats *stats;
-    struct listening *listening;      /* open listeners; under admin */
-    struct tu_mutex admin;            /* one CONFIG SET, REWRITE or SHUTDOWN at a time; first in lock order */
-    char run_id[41];                  /* 40 random hex digits */
-    char replication_id[41];          /* likewise: master_replid */
-    char *executable;                 /* absolute path; INFO */
-    int64_t start_ms;                 /* Unix time */
-    int64_t start_ns;                 /* tu_now() */
-    int supervised;                   /* SUPERVISED_...: what was found */
-    _Atomic int state;                /* enum server_state */
-    _Atomic int64_t maxmemory_bytes;  /* copy of the directive, for the check below */
-    _Atomic int64_t used_bytes;       /* tu_mem_stats, refreshed by the cron every 10 ms while maxmemory is set */
-    _Atomic int64_t peak_bytes;       /* largest used_bytes seen */
+    struct listening *listening; /* open listeners; under admin */
+    struct tu_mutex admin; /* one CONFIG SET, REWRITE or SHUTDOWN at a time; first in lock order */
+    char run_id[41];       /* 40 random hex digits */
+    char replication_id[41];         /* likewise: master_replid */
+    char *executable;                /* absolute path; INFO */
+    int64_t start_ms;                /* Unix time */
+    int64_t start_ns;                /* tu_now() */
+    int supervised;                  /* SUPERVISED_...: what was found */
+    _Atomic int state;               /* enum server_state */
+    _Atomic int64_t maxmemory_bytes; /* copy of the directive, for the check below */
+    _Atomic int64_t
+        used_bytes; /* tu_mem_stats, refreshed by the cron every 10 ms while maxmemory is set */
+    _Atomic int64_t peak_bytes;                            /* largest used_bytes seen */
     _Atomic uint64_t hits_base, misses_base, expired_base; /* keyspace_stats at CONFIG RESETSTAT */
-    int64_t startup_bytes;            /* used_bytes before the first key */
-    _Atomic bool expire_paused;       /* DEBUG SET-ACTIVE-EXPIRE 0 */
-    _Atomic int64_t lru_clock_s;      /* Unix time in seconds; the cron writes it */
-    struct tu_wait_group finished;    /* done by the first server_shutdown */
+    int64_t startup_bytes;                                 /* used_bytes before the first key */
+    _Atomic bool expire_paused;                            /* DEBUG SET-ACTIVE-EXPIRE 0 */
+    _Atomic int64_t lru_clock_s;   /* Unix time in seconds; the cron writes it */
+    struct tu_wait_group finished; /* done by the first server_shutdown */
 };
 
 /* Takes over `config` (a finished draft). Runs on a goroutine. 0 or -errno; what failed was logged. */
@@ -74,4 +75,3 @@ static inline bool server_out_of_memory(struct server *server)
     return __builtin_expect(limit != 0, 0) &&
            atomic_load_explicit(&server->used_bytes, memory_order_relaxed) > limit;
 }
-

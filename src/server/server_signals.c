@@ -5,8 +5,8 @@
  */
 #include "server/server_signals.h"
 
-#include "server/server.h"
 #include "platform/file.h"
+#include "server/server.h"
 
 #include <tuco/go.h>
 #include <tuco/net.h>
@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static int wake_fd = -1;             /* the pipe's writing end */
+static int wake_fd = -1;               /* the pipe's writing end */
 static volatile sig_atomic_t stopping; /* a signal asked for the end already */
 
 static char *put_number(char *end, long long value)

@@ -21,9 +21,9 @@
 enum {
     SLOTS_MAX = 256,
     STEPS_LOG = 7,
-    STEPS = 1 << STEPS_LOG,             /* a part: counts of the values of one power of two */
-    PARTS = 34,                         /* 0: below 128 ns; p: 2^(p+6) .. 2^(p+7) - 1 */
-    PREFIX_MAX = 32,                    /* bytes kept of an error's first word */
+    STEPS = 1 << STEPS_LOG, /* a part: counts of the values of one power of two */
+    PARTS = 34,             /* 0: below 128 ns; p: 2^(p+6) .. 2^(p+7) - 1 */
+    PREFIX_MAX = 32,        /* bytes kept of an error's first word */
     SAMPLES = 16,
 };
 
@@ -39,8 +39,8 @@ struct command_slot {
 struct stats_slot {
     counter values[STAT_COUNT];
     _Atomic uint64_t generation;
-    bool shared; /* by several threads */
-    char pad[128]; /* the allocator's neighbour is another thread's */
+    bool shared;                    /* by several threads */
+    char pad[128];                  /* the allocator's neighbour is another thread's */
     struct command_slot commands[]; /* stats->commands */
 };
 
@@ -83,7 +83,8 @@ void stats_free(struct stats *stats)
     for (int i = 0; stats != NULL && i < SLOTS_MAX; i++) {
         struct stats_slot *slot = atomic_load_explicit(&stats->slots[i], memory_order_acquire);
         for (unsigned k = 0; slot != NULL && k < stats->commands; k++)
-            histogram_free(atomic_load_explicit(&slot->commands[k].histogram, memory_order_acquire));
+            histogram_free(
+                atomic_load_explicit(&slot->commands[k].histogram, memory_order_acquire));
         tu_free(slot);
     }
     tu_free(stats);
@@ -117,8 +118,8 @@ static void histogram_clear(struct histogram *h)
 }
 
 /* The owner starts again after CONFIG RESETSTAT. */
-__attribute__((noinline, cold)) static void slot_restart(struct stats *stats, struct stats_slot *slot,
-                                                         uint64_t generation)
+__attribute__((noinline, cold)) static void
+slot_restart(struct stats *stats, struct stats_slot *slot, uint64_t generation)
 {
     for (int i = 0; i < STAT_COUNT; i++)
         set_zero(&slot->values[i]);
@@ -155,8 +156,8 @@ static inline struct stats_slot *my_slot(struct stats *stats)
     if (__builtin_expect(slot == NULL, 0))
         slot = slot_make(stats, n);
     uint64_t generation = atomic_load_explicit(&stats->generation, memory_order_relaxed);
-    if (__builtin_expect(atomic_load_explicit(&slot->generation, memory_order_relaxed) != generation,
-                         0))
+    if (__builtin_expect(
+            atomic_load_explicit(&slot->generation, memory_order_relaxed) != generation, 0))
         slot_restart(stats, slot, generation);
     return slot;
 }
@@ -411,8 +412,8 @@ uint64_t stats_command_distribution(struct stats *stats, unsigned command_id,
     return total;
 }
 
-void stats_errors(struct stats *stats, void (*each)(void *context, struct slice prefix, uint64_t count),
-                  void *context)
+void stats_errors(struct stats *stats,
+                  void (*each)(void *context, struct slice prefix, uint64_t count), void *context)
 {
     for (int i = 0; i < STATS_ERRORS_MAX; i++) {
         struct error_count *e = &stats->errors[i];
@@ -445,12 +446,14 @@ void stats_reset(struct stats *stats)
 
 void stats_sample(struct stats *stats, int64_t now_ns)
 {
-    static const enum stats_counter sources[RATE_COUNT] = {STAT_COMMANDS, STAT_NET_INPUT, STAT_NET_OUTPUT};
+    static const enum stats_counter sources[RATE_COUNT] = {STAT_COMMANDS, STAT_NET_INPUT,
+                                                           STAT_NET_OUTPUT};
     int64_t passed = now_ns - stats->sampled_ns;
     for (int rate = 0; rate < RATE_COUNT; rate++) {
         uint64_t value = stats_get(stats, sources[rate]);
         uint64_t grown = value >= stats->previous[rate] ? value - stats->previous[rate] : value;
-        double per_second = passed > 0 && stats->sampled_ns != 0 ? (double)grown * 1e9 / (double)passed : 0;
+        double per_second =
+            passed > 0 && stats->sampled_ns != 0 ? (double)grown * 1e9 / (double)passed : 0;
         atomic_store_explicit(&stats->samples[rate][stats->sample_next], per_second,
                               memory_order_relaxed);
         stats->previous[rate] = value;

@@ -60,9 +60,10 @@ uint64_t stats_command_distribution(struct stats *stats, unsigned command_id,
                                     const uint64_t *limits_ns, size_t count, uint64_t *out);
 /* Error prefixes in the order in which they were first seen: calls each(). At most 128 are kept. */
 #define STATS_ERRORS_MAX 128
-void stats_errors(struct stats *stats, void (*each)(void *context, struct slice prefix, uint64_t count),
-                  void *context);
-bool stats_errors_overflow(const struct stats *stats); /* the table was full: it counts no new ones */
+void stats_errors(struct stats *stats,
+                  void (*each)(void *context, struct slice prefix, uint64_t count), void *context);
+bool stats_errors_overflow(
+    const struct stats *stats); /* the table was full: it counts no new ones */
 void stats_reset(struct stats *stats);
 
 /* Rates: the server's cron calls sample every 100 ms; rates are means of the last 16. */

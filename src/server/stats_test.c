@@ -108,7 +108,8 @@ TEST(stats, steps_are_those_of_redis)
     static const struct {
         int64_t ns;
         uint64_t shown;
-    } cases[] = {{1000, 1003}, {3000, 3007}, {143000, 143359}, {946000, 946175}, {127, 127}, {255, 255}};
+    } cases[] = {{1000, 1003},     {3000, 3007}, {143000, 143359},
+                 {946000, 946175}, {127, 127},   {255, 255}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct stats *s = stats_create(1);
         double all = 100;

@@ -21,8 +21,8 @@ static void check_words(const char *line, int count, const char *const *expected
     }
     words_free(&w);
 }
-#define WORDS(line, ...)                                                                           \
-    check_words(line, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *),                      \
+#define WORDS(line, ...)                                                      \
+    check_words(line, sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *), \
                 (const char *[]){__VA_ARGS__})
 
 TEST(text, words)

@@ -1,6 +1,6 @@
 /* park.pml - "nothing ready is ever forgotten": the submit and sleep protocol of schedule.h.
  *
- * Two Ps with one slot of work each, a global queue, and a foreign submitter. A P that finds nothing
+ * Two Ps with one slot of work each, a global queue, and two foreign submitters. A P that finds nothing
  * goes to sleep by announcing itself, giving up its spinning token and looking once more. Claim: in
  * every end state no work is left while a P sleeps that nobody is about to wake.
  *
@@ -9,7 +9,7 @@
  * BROKEN=1 leaves out the second look; the model must then fail.
  */
 #define PROCS 2
-#define WORK 2
+#define WORK 1 /* of each submitter */
 
 byte global = 0;            /* items in the global queue */
 byte queue[PROCS];          /* items in each P's ring */
@@ -20,24 +20,50 @@ int spinning = 0;
 byte done = 0;              /* items that ran */
 byte submitted = 0;
 
+#define WORK_ANYWHERE (global > 0 || queue[0] > 0 || queue[1] > 0)
+
+/* The sleepers are looked at one after the other; if none could be claimed, the token is given back
+ * and the work looked for again. RACE=1 leaves that last look out; the model must then fail. */
 inline wake_one()
 {
-    /* CAS spinning 0 -> 1, then claim a sleeper */
-    if
-    :: atomic { idle_count > 0 && spinning == 0 -> spinning = 1 };
-       if
-       :: atomic { asleep[0] == 1 -> asleep[0] = 0 }; idle_count--; woken[0] = 1
-       :: atomic { asleep[1] == 1 -> asleep[1] = 0 }; idle_count--; woken[1] = 1
-       :: atomic { asleep[0] == 0 && asleep[1] == 0 -> spinning-- }
-       fi
-    :: else -> skip
-    fi
+    retry = 1;
+    do
+    :: retry == 0 -> break
+    :: retry == 1 ->
+        retry = 0;
+        if
+        :: atomic { idle_count > 0 && spinning == 0 -> spinning = 1 };
+           claimed = 0;
+           if
+           :: atomic { asleep[0] == 1 -> asleep[0] = 0 }; idle_count--; woken[0] = 1; claimed = 1
+           :: asleep[0] == 0 -> skip
+           fi;
+           if
+           :: claimed == 0 ->
+              if
+              :: atomic { asleep[1] == 1 -> asleep[1] = 0 }; idle_count--; woken[1] = 1; claimed = 1
+              :: asleep[1] == 0 -> skip
+              fi
+           :: else -> skip
+           fi;
+           if
+           :: claimed == 0 ->
+              spinning--;
+#ifndef RACE
+              retry = WORK_ANYWHERE
+#endif
+           :: else -> skip
+           fi
+        :: else -> skip
+        fi
+    od
 }
 
 /* A thread without a P puts work in the global queue. */
 proctype submitter()
 {
     byte n = 0;
+    bit retry, claimed;
     do
     :: n < WORK ->
         atomic { global++; submitted++ };
@@ -51,7 +77,7 @@ proctype submitter()
 proctype proc(byte id)
 {
     bit spin = 0;
-    bit found;
+    bit found, retry, claimed;
     byte other = 1 - id;
 again:
     found = 0;
@@ -75,7 +101,7 @@ again:
         /* the work runs; it may make one more item ready here */
         done++;
         if
-        :: atomic { submitted < WORK + 1 -> submitted++; queue[id]++ }; wake_one()
+        :: atomic { submitted < 2 * WORK + 1 -> submitted++; queue[id]++ }; wake_one()
         :: skip
         fi;
         goto again
@@ -111,7 +137,7 @@ end_sleep:
 
 init
 {
-    atomic { run proc(0); run proc(1); run submitter() }
+    atomic { run proc(0); run proc(1); run submitter(); run submitter() }
     /* when everything waits, all work has run */
     timeout ->
         assert(global == 0 && queue[0] == 0 && queue[1] == 0);

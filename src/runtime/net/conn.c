@@ -113,7 +113,6 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
     atomic_store(&c->writable, true);
     atomic_store(&c->hangup, false);
     atomic_store(&c->want_write, false);
-    atomic_store(&c->serve_state, 0);
     atomic_store(&c->references, 1);
     tu__unlock(&c->lock);
     int rc = poll_add(&tu__sched.procs[proc].poll, fd, c);
@@ -390,21 +389,23 @@ static struct conn_deadlines *deadlines_of(tu_conn *c)
 
 static void set_deadline(tu_conn *c, int64_t deadline_ns, bool for_read)
 {
+    if (!tu__conn_enter(c))
+        return;
     struct conn_deadlines *d = deadlines_of(c);
     struct tu__timer *timer = for_read ? &d->read : &d->write;
     tu__lock(&d->lock);
     (void)tu__timer_stop(timer);
     tu__lock(&c->lock);
     *(for_read ? &c->read_expired : &c->write_expired) = false;
-    bool closed = c->closed;
     tu__unlock(&c->lock);
-    if (deadline_ns != 0 && !closed) {
+    if (deadline_ns != 0) {
         if (deadline_ns <= clock_monotonic_ns())
             expire(c, for_read);
         else
             tu__timer_start(timer, deadline_ns, for_read ? fire_read : fire_write, c);
     }
     tu__unlock(&d->lock);
+    tu__conn_leave(c);
 }
 
 void tu_set_read_deadline(tu_conn *conn, int64_t deadline_ns)

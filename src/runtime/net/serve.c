@@ -2,25 +2,35 @@
  *
  * serve_state holds the events not yet handed to the handler and SERVE_ACTIVE.
  *
- *   event    old = fetch_or(events | ACTIVE); ACTIVE was clear: queue the task
+ *   event    compare-and-swap events | ACTIVE in; ACTIVE was clear: queue the task
  *   task     takes the events, calls the handler; WAIT: events have come meanwhile: queue again;
  *            else compare-and-swap ACTIVE away
  *
- * So the task is queued or running exactly while ACTIVE is set, and never twice at once. After
- * CLOSE it stays set: no event can queue the task again before the conn is reused.
+ * So the task is queued or running exactly while ACTIVE is set, and never twice at once. Finishing
+ * starts a new generation in the upper bits, so that an event which was on its way to the finished
+ * conn fails its compare-and-swap and looks again.
  */
 #include "base/check.h"
 #include "runtime/net/conn.h"
 
-enum { SERVE_EVENTS = TU_SERVE_READABLE | TU_SERVE_WRITABLE | TU_SERVE_WOKEN, SERVE_ACTIVE = 16 };
+enum {
+    SERVE_EVENTS = TU_SERVE_READABLE | TU_SERVE_WRITABLE | TU_SERVE_WOKEN,
+    SERVE_ACTIVE = 16,
+    SERVE_GENERATION = 256, /* above the flags: how often this conn has been finished */
+};
 
 void tu__serve_raise(tu_conn *c, uint32_t events)
 {
-    if (!atomic_load_explicit(&c->serving, memory_order_acquire))
-        return;
-    uint32_t before =
-        atomic_fetch_or_explicit(&c->serve_state, events | SERVE_ACTIVE, memory_order_acq_rel);
-    if (!(before & SERVE_ACTIVE))
+    /* acquire: pairs with finish. Whoever sees a state of the next generation sees `serving` false, or
+     * that of the next owner, for whom an event too many is harmless. */
+    uint32_t state = atomic_load_explicit(&c->serve_state, memory_order_acquire);
+    do {
+        if (!atomic_load_explicit(&c->serving, memory_order_acquire))
+            return;
+    } while (!atomic_compare_exchange_weak_explicit(&c->serve_state, &state,
+                                                    state | events | SERVE_ACTIVE,
+                                                    memory_order_acq_rel, memory_order_acquire));
+    if (!(state & SERVE_ACTIVE))
         tu__submit(&c->task.run, SUBMIT_BACK);
 }
 
@@ -47,6 +57,11 @@ static void finish(tu_conn *c)
     void (*on_closed)(void *) = c->on_closed;
     void *state = c->state;
     atomic_store_explicit(&c->serving, false, memory_order_release);
+    uint32_t flags = atomic_load_explicit(&c->serve_state, memory_order_relaxed);
+    while (!atomic_compare_exchange_weak_explicit(&c->serve_state, &flags,
+                                                  (flags | (SERVE_GENERATION - 1)) + 1,
+                                                  memory_order_acq_rel, memory_order_relaxed)) {
+    } /* release: pairs with tu__serve_raise */
     tu__conn_leave(c);
     if (on_closed)
         on_closed(state);

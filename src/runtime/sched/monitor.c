@@ -36,7 +36,10 @@ static bool take_from(struct p *p, struct m *m)
 static void poll_for(struct p *p)
 {
     struct poll_event events[POLL_EVENTS_MAX];
-    int n = poll_wait(&p->poll, events, POLL_EVENTS_MAX, 0);
+    bool woken = false;
+    int n = poll_wait(&p->poll, events, POLL_EVENTS_MAX, 0, &woken);
+    if (woken) /* meant for its M, which may have gone to sleep since we looked */
+        poll_wake(&p->poll);
     for (int i = 0; i < n; i++) {
         struct pollable *target = events[i].data;
         target->ready(target, events[i].events);
@@ -51,6 +54,10 @@ static void look_at(struct p *p, int64_t now_ns)
         (void)tu__start_machine(p);
         return;
     }
+    int64_t waiting = (int64_t)run_queue_length(&p->queue) *
+                      atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
+    if (waiting > TU__HELP_TICKS)
+        tu__wake_one();
     if (atomic_load_explicit(&p->asleep, memory_order_relaxed) || tick != p->seen_tick) {
         p->seen_tick = tick;
         p->seen_ns = now_ns;

@@ -21,8 +21,6 @@
 #include <string.h>
 
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
-/* HELP_TICKS: about 500 us; what may wait for one P before another is woken, see dispatch_events. */
-enum { HELP_TICKS = 125 * CLOCK_TICKS_4US };
 /* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
 enum { RING_RESERVE = 8 };
 enum { FAIRNESS_TICKS = 61, STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
@@ -188,22 +186,46 @@ static uint32_t random_below(struct m *m, uint32_t n)
     return (uint32_t)(((m->random >> 32) * n) >> 32);
 }
 
-void tu__wake_one(void)
+/* Anything that a P may take, in its own queue (runnext included) or in anybody's ring. */
+static bool work_anywhere(struct p *self)
 {
-    int32_t none = 0;
-    if (atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0 ||
-        !atomic_compare_exchange_strong(&tu__sched.spinning, &none, 1))
-        return;
+    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
+        return true;
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        if (p != self && run_queue_length(&p->queue) > 0)
+            return true;
+    }
+    return self && !run_queue_empty(&self->queue);
+}
+
+static bool claim_sleeper(void)
+{
     for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
         struct p *p = &tu__sched.procs[i];
         if (atomic_load_explicit(&p->asleep, memory_order_relaxed) == 1 &&
             atomic_exchange(&p->asleep, 0) == 1) {
             atomic_fetch_sub(&tu__sched.idle_count, 1);
             poll_wake(&p->poll); /* its M takes over our spinning token */
-            return;
+            return true;
         }
     }
-    atomic_fetch_sub(&tu__sched.spinning, 1);
+    return false;
+}
+
+void tu__wake_one(void)
+{
+    for (;;) {
+        int32_t none = 0;
+        if (atomic_load(&tu__sched.idle_count) <= 0 ||
+            !atomic_compare_exchange_strong(&tu__sched.spinning, &none, 1) || claim_sleeper())
+            return;
+        atomic_fetch_sub(&tu__sched.spinning, 1);
+        /* A P may have gone to sleep behind our search, and a submitter that saw our token has then
+         * woken nobody: what it published is looked for once more. */
+        if (!work_anywhere(NULL))
+            return;
+    }
 }
 
 /* After work was published and a full fence. `urgent`: the work cannot wait for this P's owner.
@@ -247,8 +269,10 @@ void tu__submit(struct runnable *r, enum submit_where where)
     } else if (where == SUBMIT_FRONT) {
         struct runnable *kicked =
             atomic_exchange_explicit(&p->queue.runnext, r, memory_order_acq_rel);
-        if (kicked)
+        if (kicked) {
             ring_put(p, kicked);
+            atomic_thread_fence(memory_order_seq_cst); /* the ring's tail is a plain store */
+        }
         full_fence_after_rmw();
         wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
     } else {
@@ -383,6 +407,8 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
 #ifdef TU_DEBUG
     tu_check(g->nopark == 0, "a goroutine parks between tu_nopark_begin and tu_nopark_end");
 #endif
+    tu_check(atomic_load_explicit(&m->blocking, memory_order_relaxed) == 0,
+             "a goroutine parks between tu_blocking_begin and tu_blocking_end");
     struct p *p = tu__enter(m);
     tu_assert(atomic_load_explicit(&m->in_runtime, memory_order_relaxed) == 1);
     atomic_store_explicit(&g->why, why, memory_order_relaxed);
@@ -515,28 +541,19 @@ static struct runnable *steal(struct m *m, struct p *p)
     return NULL;
 }
 
-static bool work_anywhere(struct p *self)
-{
-    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
-        return true;
-    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
-        struct p *p = &tu__sched.procs[i];
-        if (p != self && run_queue_length(&p->queue) > 0)
-            return true;
-    }
-    return !run_queue_empty(&self->queue);
-}
-
 /* How long one run takes here, smoothed: from the last poll's end until now, by decision. */
 static void measure_pace(struct p *p)
 {
     uint32_t runs = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->round_tick;
-    if (runs > 0)
-        p->pace_ticks += ((int64_t)((clock_ticks() - p->round_began) / runs) - p->pace_ticks) / 4;
+    if (runs == 0)
+        return;
+    int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
+    int64_t now = (int64_t)((clock_ticks() - p->round_began) / runs);
+    atomic_store_explicit(&p->pace_ticks, pace + (now - pace) / 4, memory_order_relaxed);
 }
 
 /* Queues what the poller reported, and lets another P help when it is much: when what waits here
- * would take longer than HELP_TICKS at this P's pace. A wake costs two context switches and, on a
+ * would take longer than TU__HELP_TICKS at this P's pace. A wake costs two context switches and, on a
  * machine whose cores are busy, takes one of them from somebody else; below that the requests are
  * served cheaper where they are (docs/decisions/0006). */
 static void dispatch_events(struct m *m, struct p *p, int n)
@@ -547,7 +564,8 @@ static void dispatch_events(struct m *m, struct p *p, int n)
     }
     p->round_began = clock_ticks();
     p->round_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
-    if (n > 1 && (int64_t)run_queue_length(&p->queue) * p->pace_ticks > HELP_TICKS) {
+    int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
+    if (n > 1 && (int64_t)run_queue_length(&p->queue) * pace > TU__HELP_TICKS) {
         atomic_thread_fence(memory_order_seq_cst);
         tu__wake_one();
     }
@@ -556,7 +574,7 @@ static void dispatch_events(struct m *m, struct p *p, int n)
 static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
 {
     measure_pace(p);
-    dispatch_events(m, p, poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns));
+    dispatch_events(m, p, poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns, NULL));
 }
 
 /* Sleeps in the P's poller until an event, a timer, or a wake. */
@@ -580,7 +598,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
             timeout = timeout < 0 ? 0 : timeout;
         }
     }
-    int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout);
+    int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout, NULL);
     bool was_full = false;
     if (atomic_exchange(&p->asleep, 0) == 1) {
         was_full = atomic_fetch_sub(&tu__sched.idle_count, 1) == (int32_t)tu__sched.proc_count;
@@ -588,7 +606,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
         m->spinning = true; /* claimed: the waker counted us as a spinner */
         was_full = true;
     }
-    if (was_full && atomic_load_explicit(&tu__sched.monitor_asleep, memory_order_relaxed)) {
+    if (was_full && atomic_load(&tu__sched.monitor_asleep)) {
         atomic_store(&tu__sched.monitor_asleep, 0);
         futex_wake(&tu__sched.monitor_asleep, 1);
     }
@@ -728,8 +746,10 @@ int tu__start_machine(struct p *p)
 static inline void start_on(struct p *p, struct runnable *r)
 {
     struct runnable *kicked = atomic_exchange_explicit(&p->queue.runnext, r, memory_order_acq_rel);
-    if (kicked)
+    if (kicked) {
         put_fresh(p, kicked);
+        atomic_thread_fence(memory_order_seq_cst); /* the ring's tail is a plain store */
+    }
     full_fence_after_rmw();
     wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
 }

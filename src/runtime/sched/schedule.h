@@ -28,6 +28,7 @@
  */
 #pragma once
 
+#include "platform/clock.h"
 #include "platform/poll.h"
 #include "runtime/sched/goroutine.h"
 #include "runtime/sched/run_queue.h"
@@ -35,6 +36,8 @@
 #include <tuco/go.h>
 
 enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
+/* About 500 us: what may wait for one P before another is woken; see dispatch_events. */
+enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
 
 struct m {
     struct g *g;                 /* running goroutine; NULL in the scheduler loop */
@@ -79,7 +82,7 @@ struct p {
     struct timer_heap timers;
     /* the pace of this P, for dispatch_events; owner */
     uint64_t round_began;        /* clock_ticks when the last poll had returned */
-    int64_t pace_ticks;          /* of one scheduling decision, smoothed */
+    _Atomic int64_t pace_ticks;  /* of one scheduling decision, smoothed; the monitor reads it */
     uint32_t round_tick;
     _Atomic uint32_t conns;      /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */

@@ -16,7 +16,20 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
-enum { TIMER_IDLE, TIMER_ARMED, TIMER_FIRING };
+/* The low two bits of `state`; above them the number of starts, so that a runner whose fire started
+ * the timer again, and whose successor fires already, does not end the successor's FIRING. */
+enum { TIMER_IDLE, TIMER_ARMED, TIMER_FIRING, TIMER_MASK = 3, TIMER_START = 4 };
+
+static inline uint32_t phase(const struct tu__timer *t, memory_order order)
+{
+    return atomic_load_explicit(&t->state, order) & TIMER_MASK;
+}
+
+static inline void set_phase(struct tu__timer *t, uint32_t next)
+{
+    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    atomic_store_explicit(&t->state, (state & ~(uint32_t)TIMER_MASK) | next, memory_order_relaxed);
+}
 
 static void place(struct timer_heap *h, uint32_t index, struct tu__timer *t)
 {
@@ -95,13 +108,14 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
     struct p *p = own ? own : &tu__sched.procs[0];
     tu_check(p, "a timer needs a started runtime (tu_start)");
     tu__lock(&p->timers.lock);
-    tu_check(atomic_load_explicit(&t->state, memory_order_relaxed) != TIMER_ARMED,
+    tu_check(phase(t, memory_order_relaxed) != TIMER_ARMED,
              "a timer that is armed is started again");
     t->fire = fire;
     t->arg = arg;
     t->when_ns = when_ns;
     t->p = p;
-    atomic_store_explicit(&t->state, TIMER_ARMED, memory_order_relaxed);
+    atomic_fetch_add_explicit(&t->state, TIMER_START, memory_order_relaxed);
+    set_phase(t, TIMER_ARMED);
     heap_add(&p->timers, t);
     bool first = p->timers.items[0] == t;
     tu__unlock(&p->timers.lock);
@@ -114,17 +128,17 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
 bool tu__timer_stop(struct tu__timer *t)
 {
     struct p *p = t->p;
-    if (!p || atomic_load_explicit(&t->state, memory_order_acquire) == TIMER_IDLE)
+    if (!p || phase(t, memory_order_acquire) == TIMER_IDLE)
         return false;
     tu__lock(&p->timers.lock);
-    bool armed = atomic_load_explicit(&t->state, memory_order_relaxed) == TIMER_ARMED;
+    bool armed = phase(t, memory_order_relaxed) == TIMER_ARMED;
     if (armed) {
         heap_remove(&p->timers, t);
-        atomic_store_explicit(&t->state, TIMER_IDLE, memory_order_relaxed);
+        set_phase(t, TIMER_IDLE);
     }
     tu__unlock(&p->timers.lock);
     /* acquire: pairs with the runner's release after fire returned */
-    for (int i = 0; atomic_load_explicit(&t->state, memory_order_acquire) == TIMER_FIRING; i++) {
+    for (int i = 0; phase(t, memory_order_acquire) == TIMER_FIRING; i++) {
         if (i < 100)
             cpu_pause();
         else
@@ -137,18 +151,20 @@ int64_t tu__timers_run(struct p *p, int64_t now_ns)
 {
     struct timer_heap *h = &p->timers;
     while (atomic_load_explicit(&h->next_ns, memory_order_relaxed) <= now_ns) {
+        uint32_t firing = 0;
         tu__lock(&h->lock);
         struct tu__timer *t = h->count && h->items[0]->when_ns <= now_ns ? h->items[0] : NULL;
         if (t) {
             heap_remove(h, t);
-            atomic_store_explicit(&t->state, TIMER_FIRING, memory_order_relaxed);
+            set_phase(t, TIMER_FIRING);
+            firing = atomic_load_explicit(&t->state, memory_order_relaxed);
         }
         tu__unlock(&h->lock);
         if (!t)
             break;
         t->fire(t, t->arg);
-        uint32_t firing = TIMER_FIRING;
-        atomic_compare_exchange_strong_explicit(&t->state, &firing, TIMER_IDLE,
+        atomic_compare_exchange_strong_explicit(&t->state, &firing,
+                                                (firing & ~(uint32_t)TIMER_MASK) | TIMER_IDLE,
                                                 memory_order_release, memory_order_relaxed);
     }
     return atomic_load_explicit(&h->next_ns, memory_order_relaxed);

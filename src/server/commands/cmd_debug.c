@@ -48,9 +48,10 @@ static void debug_object(struct call *call)
         return;
     }
     char text[200];
-    (void)snprintf(text, sizeof text,
-                   "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%" PRIu64,
-                   info.address, info.encoding, info.value_size + 1, info.clock, info.idle_s);
+    (void)snprintf(
+        text, sizeof text,
+        "Value at:%p refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%" PRIu64,
+        info.address, info.encoding, info.value_size + 1, info.clock, info.idle_s);
     reply_simple(call->reply, text);
 }
 
@@ -86,8 +87,7 @@ static void debug_populate(struct call *call)
         reply_error(call->reply, ERR_STRING_TOO_BIG);
         return;
     }
-    enum store_result result =
-        keyspace_populate(call->tx, (uint64_t)count, prefix, (size_t)size);
+    enum store_result result = keyspace_populate(call->tx, (uint64_t)count, prefix, (size_t)size);
     if (result == STORE_OK)
         reply_ok(call->reply);
     else
@@ -238,24 +238,43 @@ static const struct {
     command_fn run;
     const char *help[2];
 } subcommands[] = {
-    {"CHANGE-REPL-ID", 2, 2, debug_change_repl_id,
+    {"CHANGE-REPL-ID",
+     2,
+     2,
+     debug_change_repl_id,
      {"CHANGE-REPL-ID", "    Gives the server another replication id."}},
     {"DIGEST", 2, 2, debug_digest, {"DIGEST", "    One number for the content of all databases."}},
-    {"DIGEST-VALUE", 2, SIZE_MAX, debug_digest_value,
+    {"DIGEST-VALUE",
+     2,
+     SIZE_MAX,
+     debug_digest_value,
      {"DIGEST-VALUE <key> [<key> ...]", "    One number for the value of each key."}},
     {"ERROR", 3, 3, debug_error, {"ERROR <string>", "    Replies with that error."}},
     {"LOG", 3, 3, debug_log, {"LOG <message>", "    Writes the message to the log."}},
     {"OBJECT", 3, 4, debug_object, {"OBJECT <key> [fast]", "    How the value is represented."}},
     {"PANIC", 2, 2, debug_panic, {"PANIC", "    Ends the server as a failed check does."}},
-    {"POPULATE", 3, 5, debug_populate,
+    {"POPULATE",
+     3,
+     5,
+     debug_populate,
      {"POPULATE <count> [<prefix>] [<size>]",
       "    Makes <count> strings named <prefix>:<n>, of <size> bytes."}},
-    {"PROTOCOL", 3, 3, debug_protocol,
+    {"PROTOCOL",
+     3,
+     3,
+     debug_protocol,
      {"PROTOCOL <type>", "    Replies with a value of that type of the protocol."}},
     {"SEGFAULT", 2, 2, debug_segfault, {"SEGFAULT", "    Ends the server by a memory fault."}},
-    {"SET-ACTIVE-EXPIRE", 3, 3, debug_set_active_expire,
+    {"SET-ACTIVE-EXPIRE",
+     3,
+     3,
+     debug_set_active_expire,
      {"SET-ACTIVE-EXPIRE <0|1>", "    0: expired keys stay until somebody asks for them."}},
-    {"SLEEP", 3, 3, debug_sleep, {"SLEEP <seconds>", "    Lets this client wait; decimals are allowed."}},
+    {"SLEEP",
+     3,
+     3,
+     debug_sleep,
+     {"SLEEP <seconds>", "    Lets this client wait; decimals are allowed."}},
     {"HELP", 2, 2, debug_help, {"HELP", "    This text."}},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };
@@ -279,16 +298,22 @@ static void run_debug(struct call *call)
             return;
         }
     }
-    reply_errorf(call->reply, "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
+    reply_errorf(call->reply,
+                 "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG HELP.",
                  (int)(call->argv[1].size < 128 ? call->argv[1].size : 128), call->argv[1].data);
 }
 
 static const struct command rows[] = {
-    {.name = "DEBUG", .run = run_debug, .arity = -2,
+    {.name = "DEBUG",
+     .run = run_debug,
+     .arity = -2,
      .flags = CMD_ADMIN | CMD_LOADING | CMD_NOSCRIPT | CMD_STALE | CMD_PROTECTED,
-     .scope = SCOPE_SELF, .group = "server", .since = "1.0.0",
+     .scope = SCOPE_SELF,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "Depends on subcommand.",
-     .summary = "Helps to test and to look into the server.", .doc_flags = DOC_SYSCMD},
+     .summary = "Helps to test and to look into the server.",
+     .doc_flags = DOC_SYSCMD},
 };
 
 const struct command_family debug_family = COMMAND_FAMILY(rows);

@@ -43,12 +43,14 @@ enum { FLUSH_ASYNC = 1, FLUSH_SYNC };
 
 static void flush(struct call *call, uint32_t db)
 {
-    if (call->argc > 2) { /* the grammar takes the same word twice, as SET does; the peers do not here */
+    if (call->argc >
+        2) { /* the grammar takes the same word twice, as SET does; the peers do not here */
         reply_error(call->reply, ERR_SYNTAX);
         return;
     }
-    bool lazy = args_has(call->args, FLUSH_ASYNC) ||
-                (!args_has(call->args, FLUSH_SYNC) && handler_config(call)->lazyfree_lazy_user_flush);
+    bool lazy =
+        args_has(call->args, FLUSH_ASYNC) ||
+        (!args_has(call->args, FLUSH_SYNC) && handler_config(call)->lazyfree_lazy_user_flush);
     (void)keyspace_flush(call->tx, db, lazy);
     reply_ok(call->reply);
 }
@@ -69,7 +71,8 @@ static void run_swapdb(struct call *call)
     for (int i = 0; i < 2; i++) {
         if (!number_parse_int64(call->argv[i + 1], &index[i]) || index[i] < INT32_MIN ||
             index[i] > INT32_MAX) {
-            reply_error(call->reply, i == 0 ? "ERR invalid first DB index" : "ERR invalid second DB index");
+            reply_error(call->reply,
+                        i == 0 ? "ERR invalid first DB index" : "ERR invalid second DB index");
             return;
         }
     }
@@ -88,9 +91,9 @@ static int shutdown_flags(const struct call *call, bool *abort_it)
     static const struct {
         const char *word;
         int flag;
-    } words[] = {{"SAVE", SHUTDOWN_SAVE},   {"NOSAVE", SHUTDOWN_NOSAVE},
-                 {"NOW", SHUTDOWN_NOW},     {"FORCE", SHUTDOWN_FORCE},
-                 {"SAFE", SHUTDOWN_SAFE},   {"FAILOVER", SHUTDOWN_FAILOVER}};
+    } words[] = {{"SAVE", SHUTDOWN_SAVE}, {"NOSAVE", SHUTDOWN_NOSAVE},
+                 {"NOW", SHUTDOWN_NOW},   {"FORCE", SHUTDOWN_FORCE},
+                 {"SAFE", SHUTDOWN_SAFE}, {"FAILOVER", SHUTDOWN_FAILOVER}};
     int flags = 0;
     *abort_it = false;
     for (size_t i = 1; i < call->argc; i++) {
@@ -123,60 +126,104 @@ static void run_shutdown(struct call *call)
     }
 }
 
-#define FLUSH_ARGS                                                                                 \
-    ROW_ARGS(ARG_ONEOF("flush-type", (ARG_OPTIONAL),                                               \
-                 ARG_TOKEN("async", "ASYNC", .id = FLUSH_ASYNC, .since = "4.0.0"),                 \
-                 ARG_TOKEN("sync", "SYNC", .id = FLUSH_SYNC, .since = "6.2.0")))
+#define FLUSH_ARGS                                                                       \
+    ROW_ARGS(ARG_ONEOF("flush-type", (ARG_OPTIONAL),                                     \
+                       ARG_TOKEN("async", "ASYNC", .id = FLUSH_ASYNC, .since = "4.0.0"), \
+                       ARG_TOKEN("sync", "SYNC", .id = FLUSH_SYNC, .since = "6.2.0")))
 #define FLUSH_TIPS .tips = ROW_WORDS("request_policy:all_shards", "response_policy:all_succeeded")
 
 static const struct command rows[] = {
-    {.name = "DBSIZE", .run = run_dbsize, .arity = 1, .flags = CMD_READONLY | CMD_FAST,
-     .acl = ACL_KEYSPACE, .scope = SCOPE_NONE, .group = "server", .since = "1.0.0",
+    {.name = "DBSIZE",
+     .run = run_dbsize,
+     .arity = 1,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_KEYSPACE,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Counts the keys of the selected database.",
      .tips = ROW_WORDS("request_policy:all_shards", "response_policy:agg_sum")},
-    {.name = "FLUSHALL", .run = run_flushall, .arity = -1, .flags = CMD_WRITE,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS, .scope = SCOPE_ALL, .group = "server", .since = "1.0.0",
+    {.name = "FLUSHALL",
+     .run = run_flushall,
+     .arity = -1,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .scope = SCOPE_ALL,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "O(N)",
-     .summary = "Deletes all keys of all databases.", FLUSH_TIPS,
+     .summary = "Deletes all keys of all databases.",
+     FLUSH_TIPS,
      .history = ROW_WORDS("4.0.0", "ASYNC.", "6.2.0", "SYNC."),
      FLUSH_ARGS},
-    {.name = "FLUSHDB", .run = run_flushdb, .arity = -1, .flags = CMD_WRITE,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS, .scope = SCOPE_ALL, .group = "server", .since = "1.0.0",
+    {.name = "FLUSHDB",
+     .run = run_flushdb,
+     .arity = -1,
+     .flags = CMD_WRITE,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .scope = SCOPE_ALL,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "O(N)",
-     .summary = "Deletes all keys of the selected database.", FLUSH_TIPS,
+     .summary = "Deletes all keys of the selected database.",
+     FLUSH_TIPS,
      .history = ROW_WORDS("4.0.0", "ASYNC.", "6.2.0", "SYNC."),
      FLUSH_ARGS},
-    {.name = "INFO", .run = run_info, .arity = -1, .flags = CMD_LOADING | CMD_STALE,
-     .acl = ACL_DANGEROUS, .scope = SCOPE_NONE, .group = "server", .since = "1.0.0",
+    {.name = "INFO",
+     .run = run_info,
+     .arity = -1,
+     .flags = CMD_LOADING | CMD_STALE,
+     .acl = ACL_DANGEROUS,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "O(1)",
      .summary = "Tells how the server is and what it has done.",
      .tips = ROW_WORDS("nondeterministic_output", "request_policy:all_shards",
                        "response_policy:special"),
      .history = ROW_WORDS("7.0.0", "Takes more than one section."),
      ROW_ARGS(ARG_STRING("section", ARG_OPTIONAL, ARG_MULTIPLE))},
-    {.name = "SHUTDOWN", .run = run_shutdown, .arity = -1,
+    {.name = "SHUTDOWN",
+     .run = run_shutdown,
+     .arity = -1,
      .flags = CMD_ADMIN | CMD_ALLOW_BUSY | CMD_LOADING | CMD_NO_MULTI | CMD_NOSCRIPT | CMD_STALE,
-     .parse = handler_parses_itself, .scope = SCOPE_NONE, .group = "server", .since = "1.0.0",
+     .parse = handler_parses_itself,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "1.0.0",
      .complexity = "O(N)",
      .summary = "Ends the server.",
      .history = ROW_WORDS("7.0.0", "NOW, FORCE and ABORT.", "9.0.0", "SAFE and FAILOVER."),
-     ROW_ARGS(ARG_ONEOF("abort-selector", (ARG_OPTIONAL),
-                  ARG_BLOCK("save-selector-block", (.optional = false),
-                      ARG_ONEOF("save-selector", (ARG_OPTIONAL), ARG_TOKEN("nosave", "NOSAVE"),
-                                ARG_TOKEN("save", "SAVE")),
-                      ARG_TOKEN("now", "NOW", ARG_OPTIONAL, .since = "7.0.0"),
-                      ARG_TOKEN("force", "FORCE", ARG_OPTIONAL, .since = "7.0.0"),
-                      ARG_TOKEN("safe", "SAFE", ARG_OPTIONAL, .since = "9.0.0"),
-                      ARG_TOKEN("failover", "FAILOVER", ARG_OPTIONAL, .since = "9.0.0")),
-                  ARG_TOKEN("abort", "ABORT", .since = "7.0.0")))},
-    {.name = "SWAPDB", .run = run_swapdb, .arity = 3, .flags = CMD_WRITE | CMD_FAST,
-     .acl = ACL_KEYSPACE | ACL_DANGEROUS, .scope = SCOPE_ALL, .group = "server", .since = "4.0.0",
+     ROW_ARGS(
+         ARG_ONEOF("abort-selector", (ARG_OPTIONAL),
+                   ARG_BLOCK("save-selector-block", (.optional = false),
+                             ARG_ONEOF("save-selector", (ARG_OPTIONAL),
+                                       ARG_TOKEN("nosave", "NOSAVE"), ARG_TOKEN("save", "SAVE")),
+                             ARG_TOKEN("now", "NOW", ARG_OPTIONAL, .since = "7.0.0"),
+                             ARG_TOKEN("force", "FORCE", ARG_OPTIONAL, .since = "7.0.0"),
+                             ARG_TOKEN("safe", "SAFE", ARG_OPTIONAL, .since = "9.0.0"),
+                             ARG_TOKEN("failover", "FAILOVER", ARG_OPTIONAL, .since = "9.0.0")),
+                   ARG_TOKEN("abort", "ABORT", .since = "7.0.0")))},
+    {.name = "SWAPDB",
+     .run = run_swapdb,
+     .arity = 3,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_KEYSPACE | ACL_DANGEROUS,
+     .scope = SCOPE_ALL,
+     .group = "server",
+     .since = "4.0.0",
      .complexity = "O(N)",
      .summary = "Exchanges two databases.",
      ROW_ARGS(ARG_INTEGER("index1"), ARG_INTEGER("index2"))},
-    {.name = "TIME", .run = run_time, .arity = 1, .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
-     .scope = SCOPE_NONE, .group = "server", .since = "2.6.0", .complexity = "O(1)",
+    {.name = "TIME",
+     .run = run_time,
+     .arity = 1,
+     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "2.6.0",
+     .complexity = "O(1)",
      .summary = "Tells the server's time.",
      .tips = ROW_WORDS("nondeterministic_output")},
 };

@@ -7,17 +7,17 @@
 
 #include "server/command.h"
 
-#define COMMAND_FAMILIES(X)                                                                        \
-    X(command)                                                                                     \
-    X(config)                                                                                      \
-    X(debug)                                                                                       \
-    X(connection)                                                                                  \
-    X(expire)                                                                                      \
-    X(generic)                                                                                     \
-    X(memory)                                                                                      \
-    X(server)                                                                                      \
-    X(string)                                                                                      \
-    X(string_edit)                                                                                 \
+#define COMMAND_FAMILIES(X) \
+    X(command)              \
+    X(config)               \
+    X(debug)                \
+    X(connection)           \
+    X(expire)               \
+    X(generic)              \
+    X(memory)               \
+    X(server)               \
+    X(string)               \
+    X(string_edit)          \
     X(transaction)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
