@@ -348,7 +348,8 @@ static void execute_input(struct run *run)
             dispatch_look_ahead(&run->dispatch, run->items, count);
         }
         for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
-            dispatch_run(&run->dispatch, &run->items[i]);
+            dispatch_run(&run->dispatch, &run->items[i],
+                         i + 1 < count ? &run->items[i + 1] : NULL);
             /* What follows a CONFIG SET sees it, in the same batch too. */
             run->config = config_pin_refresh(&c->server->config, &c->pin);
             run->dispatch.config = run->config;

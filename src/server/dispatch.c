@@ -295,7 +295,17 @@ static uint64_t *hash_many(struct dispatch *d, const struct dispatch_item *item,
     return hashes;
 }
 
-static void run_locked(struct dispatch *d, struct call *call)
+/* True if the command after this one needs exactly the shard that is held: it stays locked. A run of
+ * commands on one hot key then costs one lock, and others wait for it once instead of at every turn.
+ * Large replies are sent between commands, which must not happen under a lock. */
+static bool stays_locked(const struct dispatch *d, const struct dispatch_item *next)
+{
+    return next && next->row && next->row->scope == SCOPE_KEYS && next->hash_count == 1 &&
+           d->tx.held_count == 1 && transaction_holds(&d->tx, d->hashes[next->hash_first]) &&
+           d->reply->block_bytes == 0 && dispatch_going_on(d);
+}
+
+static void run_locked(struct dispatch *d, struct call *call, const struct dispatch_item *next)
 {
     struct transaction *tx = &d->tx;
     struct client *c = d->client;
@@ -306,9 +316,11 @@ static void run_locked(struct dispatch *d, struct call *call)
     tx->now_ms = (d->clock_ns + d->wall_offset_ns) / 1000000;
     struct args args;
     if (call->command->scope == SCOPE_KEYS) {
-        transaction_lock(tx, call->key_hashes, call->key_count);
+        if (tx->held_count == 0) /* else it is this shard: stays_locked */
+            transaction_lock(tx, call->key_hashes, call->key_count);
         run_handler(call, &args);
-        transaction_unlock(tx);
+        if (!stays_locked(d, next))
+            transaction_unlock(tx);
     } else if (call->command->scope == SCOPE_ALL) {
         transaction_lock_all(tx);
         run_handler(call, &args);
@@ -318,7 +330,8 @@ static void run_locked(struct dispatch *d, struct call *call)
     }
 }
 
-static void execute(struct dispatch *d, const struct dispatch_item *item)
+static void execute(struct dispatch *d, const struct dispatch_item *item,
+                    const struct dispatch_item *next)
 {
     struct client *c = d->client;
     uint64_t *many = NULL;
@@ -347,14 +360,15 @@ static void execute(struct dispatch *d, const struct dispatch_item *item)
             reply_error(d->reply, ERR_NO_MEMORY);
         }
     } else {
-        run_locked(d, &call);
+        run_locked(d, &call, next);
         count_command(&call, &d->clock_ns, d->config->latency_tracking);
         d->executed++;
     }
     tu_free(many);
 }
 
-void dispatch_run(struct dispatch *d, const struct dispatch_item *item)
+void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
+                  const struct dispatch_item *next)
 {
     struct client *c = d->client;
     struct reply_mark before = reply_position(d->reply);
@@ -367,10 +381,12 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item)
     if (item->row)
         client_store(c->command, item->row);
     const char *reason = refusal(d, item, text, sizeof text);
-    if (__builtin_expect(reason != NULL, 0))
+    if (__builtin_expect(reason != NULL, 0)) {
+        transaction_unlock(&d->tx); /* may be held for this command */
         refuse(d, item, reason);
-    else
-        execute(d, item);
+    } else {
+        execute(d, item, next);
+    }
     uint32_t flags = client_flags(c);
     if (__builtin_expect(flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
         if (flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))

@@ -3,7 +3,7 @@
  *     struct dispatch d;
  *     dispatch_begin(&d, client, config, &reply);
  *     dispatch_look_ahead(&d, items, count);      finds rows, hashes keys, warms caches
- *     for (...) dispatch_run(&d, &items[i]);      while dispatch_going_on(&d)
+ *     for (...) dispatch_run(&d, &items[i], next);    while dispatch_going_on(&d)
  *     dispatch_end(&d);
  *
  * Lives on the stack of the client's handler. dispatch_run may park while it waits for shards, and so
@@ -53,8 +53,11 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
                     struct reply *reply);
 /* Finds the rows; for more than one command also prefetches. Hashes die with the next call. */
 void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t count);
-/* Runs, queues or refuses one command; its reply is written unless CLIENT REPLY says not to. */
-void dispatch_run(struct dispatch *d, const struct dispatch_item *item);
+/* Runs, queues or refuses one command; its reply is written unless CLIENT REPLY says not to. `next`
+ * is the command that will be run after it, NULL if none is known: when both need the same shard it
+ * may stay locked in between, so the caller must not do anything else before, nor park. */
+void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
+                  const struct dispatch_item *next);
 /* False: the client is to be closed, and nothing more must be run. */
 bool dispatch_going_on(const struct dispatch *d);
 /* The statistics of the batch. */

@@ -62,7 +62,7 @@ static char *answer(struct client *c, const char *lines)
     CHECK_EQ(size, 0);
     dispatch_look_ahead(&d, items, count);
     for (size_t i = 0; i < count && dispatch_going_on(&d); i++)
-        dispatch_run(&d, &items[i]);
+        dispatch_run(&d, &items[i], i + 1 < count ? &items[i + 1] : NULL);
     dispatch_end(&d);
     client_publish(c, 1000000);
     resp_parser_release(&p);
@@ -222,6 +222,20 @@ GO_TEST(dispatch, many_keys)
     }
     strcat(line, "\n");
     EXPECT(c, line, expected);
+    leave(c);
+    server_free(&server);
+}
+
+/* Neighbours on one key share a lock; what comes between them must not find it held. */
+GO_TEST(dispatch, hot_key)
+{
+    start();
+    struct client *c = join();
+    EXPECT(c, "INCR h\nINCR h\nGET h\nPING\nINCR h\nFLUSHALL\nINCR h\nINCR h\nGET\nINCR h\nfoo\n",
+           ":1\r\n:2\r\n$1\r\n2\r\n+PONG\r\n:3\r\n+OK\r\n:1\r\n:2\r\n-ERR wrong number of arguments for "
+           "'get' command\r\n:3\r\n-ERR unknown command 'foo', with args beginning with: \r\n");
+    EXPECT(c, "INCR h\nMULTI\nINCR h\nINCR h\nEXEC\nWATCH h\nINCR h\nMULTI\nEXEC\nINCR h\nQUIT\nINCR h\n",
+           ":4\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:5\r\n:6\r\n+OK\r\n:7\r\n+OK\r\n*-1\r\n:8\r\n+OK\r\n");
     leave(c);
     server_free(&server);
 }
