@@ -36,6 +36,7 @@ uint32_t tu__conn_next_proc(void)
 
 static void on_ready(struct pollable *self, unsigned events);
 
+/* `ready` is written once for the memory's life: a stale event may be reading it. */
 static struct tu_conn *pool_get(void)
 {
     tu__lock(&pool.lock);
@@ -43,11 +44,8 @@ static struct tu_conn *pool_get(void)
     if (c)
         pool.free = c->next_free;
     tu__unlock(&pool.lock);
-    if (c || !(c = tu_alloc_zeroed(sizeof *c)))
-        return c;
-    /* Once for all lives of this conn: a stale event reads these without the lock. */
-    c->poll.ready = on_ready;
-    c->task.run.kind = RUNNABLE_TASK;
+    if (!c && (c = tu_alloc_zeroed(sizeof *c)))
+        c->poll.ready = on_ready;
     return c;
 }
 
@@ -110,6 +108,7 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
     if (!c)
         return -ENOMEM;
     tu__lock(&c->lock); /* a stale event may be looking */
+    c->task.run.kind = RUNNABLE_TASK;
     c->fd = fd;
     c->proc = (uint16_t)proc;
     c->closed = c->read_expired = c->write_expired = c->read_more = false;
