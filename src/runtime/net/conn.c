@@ -34,6 +34,9 @@ uint32_t tu__conn_next_proc(void)
     return least;
 }
 
+static void on_ready(struct pollable *self, unsigned events);
+
+/* `ready` is written once for the memory's life: a stale event may be reading it. */
 static struct tu_conn *pool_get(void)
 {
     tu__lock(&pool.lock);
@@ -41,7 +44,9 @@ static struct tu_conn *pool_get(void)
     if (c)
         pool.free = c->next_free;
     tu__unlock(&pool.lock);
-    return c ? c : tu_alloc_zeroed(sizeof *c);
+    if (!c && (c = tu_alloc_zeroed(sizeof *c)))
+        c->poll.ready = on_ready;
+    return c;
 }
 
 static void pool_put(struct tu_conn *c)
