@@ -81,14 +81,10 @@ bool endpoint_is_loopback(const struct endpoint *e)
 {
     static const uint8_t loopback6[16] = {[15] = 1};
     switch (e->family) {
-    case ENDPOINT_UNIX:
-        return true;
-    case ENDPOINT_IPV4:
-        return e->address[0] == 127;
-    case ENDPOINT_IPV6:
-        return memcmp(e->address, loopback6, sizeof loopback6) == 0;
-    default:
-        return false;
+    case ENDPOINT_UNIX: return true;
+    case ENDPOINT_IPV4: return e->address[0] == 127;
+    case ENDPOINT_IPV6: return memcmp(e->address, loopback6, sizeof loopback6) == 0;
+    default: return false;
     }
 }
 

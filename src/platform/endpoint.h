@@ -10,7 +10,7 @@
 enum endpoint_family { ENDPOINT_UNKNOWN, ENDPOINT_UNIX, ENDPOINT_IPV4, ENDPOINT_IPV6 };
 
 struct endpoint {
-    uint8_t family; /* enum endpoint_family */
+    uint8_t family;      /* enum endpoint_family */
     uint8_t address[16]; /* network order; IPv4 in the first four */
     uint16_t port;       /* host order */
 };

@@ -199,8 +199,7 @@ void client_describe(const struct client *c, int64_t now_ms, bool redact, struct
               (long long)(age < 0 ? 0 : age), (long long)(idle < 0 ? 0 : idle), letters,
               client_flags(c) & CLIENT_CAPA_REDIRECT ? "r" : "", client_db(c));
     text_addf(out, " multi=%d watch=%u qbuf=%llu qbuf-free=0 argv-mem=0 multi-mem=%llu rbs=0 rbp=0",
-              queued, client_load(c->watched),
-              (unsigned long long)client_load(c->input_bytes),
+              queued, client_load(c->watched), (unsigned long long)client_load(c->input_bytes),
               (unsigned long long)client_load(c->multi_bytes));
     text_addf(out, " obl=0 oll=%u omem=%llu tot-mem=%zu events=%s cmd=%s user=%s redir=-1 resp=%u",
               client_load(c->output_blocks), (unsigned long long)omem, client_memory(c),

@@ -49,9 +49,9 @@ struct client_input {
 struct client {
     struct client *next, *previous; /* in the registry, oldest first; under its lock */
     struct server *server;
-    tu_conn *conn;       /* NULL in tests of handlers; closed only after the registry forgot us */
+    tu_conn *conn; /* NULL in tests of handlers; closed only after the registry forgot us */
     uint64_t id;
-    int64_t created_ms;  /* Unix time */
+    int64_t created_ms; /* Unix time */
     struct endpoint peer, local;
     _Atomic bool killed; /* set by anybody, under the registry's lock, before a wake */
 
@@ -64,14 +64,14 @@ struct client {
     int64_t soft_limit_since_ms; /* when output first exceeded the soft limit; 0: it does not */
 
     /* shared: written by the owner */
-    _Atomic uint32_t flags;                     /* enum client_flag */
+    _Atomic uint32_t flags; /* enum client_flag */
     _Atomic uint32_t db;
-    _Atomic uint32_t protocol;                  /* 2 or 3 */
+    _Atomic uint32_t protocol; /* 2 or 3 */
     _Atomic uint32_t watched, output_blocks;
-    _Atomic int32_t queued;                     /* commands in MULTI; -1: not in one */
-    _Atomic(const struct command *) command;    /* last one */
-    _Atomic int64_t last_ms;                    /* last interaction, Unix time */
-    _Atomic uint64_t net_input, net_output;     /* bytes */
+    _Atomic int32_t queued;                  /* commands in MULTI; -1: not in one */
+    _Atomic(const struct command *) command; /* last one */
+    _Atomic int64_t last_ms;                 /* last interaction, Unix time */
+    _Atomic uint64_t net_input, net_output;  /* bytes */
     _Atomic uint64_t commands;
     _Atomic uint64_t input_bytes, output_bytes; /* memory of input and output */
     _Atomic uint64_t multi_bytes;

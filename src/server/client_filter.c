@@ -20,10 +20,10 @@ static const struct {
     const char *word;
     enum client_filter_field field;
 } words[] = {
-    {"USER", FILTER_USER},         {"ADDR", FILTER_ADDR},   {"LADDR", FILTER_LADDR},
-    {"NAME", FILTER_NAME},         {"FLAGS", FILTER_FLAGS}, {"LIB-NAME", FILTER_LIB_NAME},
-    {"LIB-VER", FILTER_LIB_VER},   {"DB", FILTER_DB},       {"CAPA", FILTER_CAPA},
-    {"IP", FILTER_IP},             {"TYPE", FILTER_TYPE},
+    {"USER", FILTER_USER},       {"ADDR", FILTER_ADDR},   {"LADDR", FILTER_LADDR},
+    {"NAME", FILTER_NAME},       {"FLAGS", FILTER_FLAGS}, {"LIB-NAME", FILTER_LIB_NAME},
+    {"LIB-VER", FILTER_LIB_VER}, {"DB", FILTER_DB},       {"CAPA", FILTER_CAPA},
+    {"IP", FILTER_IP},           {"TYPE", FILTER_TYPE},
 };
 
 struct parser {
@@ -53,7 +53,8 @@ static bool known_letters(struct slice letters, const char *known)
 
 static bool known_type(struct slice type)
 {
-    static const char *const types[] = {"normal", "master", "primary", "slave", "replica", "pubsub"};
+    static const char *const types[] = {"normal", "master",  "primary",
+                                        "slave",  "replica", "pubsub"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (is_word(type, types[i]))
             return true;
@@ -84,7 +85,10 @@ static const char *check_value(struct parser *p, enum client_filter_field field,
             return NULL;
         snprintf(p->text, 256, "ERR Unknown %s found in the %s%s filter: %.*s",
                  field == FILTER_FLAGS ? "flags" : "capa", negated ? kind : "provided",
-                 !negated ? "" : field == FILTER_FLAGS ? "FLAGS" : "CAPA", shown(value), value.data);
+                 !negated                ? ""
+                 : field == FILTER_FLAGS ? "FLAGS"
+                                         : "CAPA",
+                 shown(value), value.data);
         return p->text;
     case FILTER_DB:
         if (!number_parse_int64(value, &db)) {
@@ -98,8 +102,7 @@ static const char *check_value(struct parser *p, enum client_filter_field field,
         }
         p->filter->db[negated] = (uint32_t)db;
         return NULL;
-    default:
-        return NULL;
+    default: return NULL;
     }
 }
 
@@ -259,32 +262,18 @@ static bool field_matches(const struct client *c, enum client_filter_field field
 {
     char buffer[ENDPOINT_TEXT_MAX];
     switch (field) {
-    case FILTER_USER:
-        return true; /* there is only the default user, and its name was checked */
-    case FILTER_ADDR:
-        return address_is(c, false, text);
-    case FILTER_LADDR:
-        return address_is(c, true, text);
-    case FILTER_NAME:
-        return string_is(c->name, text);
-    case FILTER_FLAGS:
-        client_flag_letters(c, buffer);
-        return has_letters(buffer, text);
-    case FILTER_LIB_NAME:
-        return string_is(c->library, text);
-    case FILTER_LIB_VER:
-        return string_is(c->library_version, text);
-    case FILTER_DB:
-        return client_db(c) == db;
-    case FILTER_CAPA:
-        return has_letters(client_flags(c) & CLIENT_CAPA_REDIRECT ? "r" : "", text);
-    case FILTER_IP:
-        endpoint_format_ip(&c->peer, buffer);
-        return string_is(buffer, text);
-    case FILTER_TYPE:
-        return is_word(text, "normal");
-    default:
-        return false;
+    case FILTER_USER: return true; /* there is only the default user, and its name was checked */
+    case FILTER_ADDR: return address_is(c, false, text);
+    case FILTER_LADDR: return address_is(c, true, text);
+    case FILTER_NAME: return string_is(c->name, text);
+    case FILTER_FLAGS: client_flag_letters(c, buffer); return has_letters(buffer, text);
+    case FILTER_LIB_NAME: return string_is(c->library, text);
+    case FILTER_LIB_VER: return string_is(c->library_version, text);
+    case FILTER_DB: return client_db(c) == db;
+    case FILTER_CAPA: return has_letters(client_flags(c) & CLIENT_CAPA_REDIRECT ? "r" : "", text);
+    case FILTER_IP: endpoint_format_ip(&c->peer, buffer); return string_is(buffer, text);
+    case FILTER_TYPE: return is_word(text, "normal");
+    default: return false;
     }
 }
 

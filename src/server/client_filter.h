@@ -14,18 +14,18 @@ struct client;
 struct server;
 
 enum client_filter_field { /* those with a positive and a NOT- form */
-    FILTER_USER,
-    FILTER_ADDR,
-    FILTER_LADDR,
-    FILTER_NAME,
-    FILTER_FLAGS,
-    FILTER_LIB_NAME,
-    FILTER_LIB_VER,
-    FILTER_DB,
-    FILTER_CAPA,
-    FILTER_IP,
-    FILTER_TYPE,
-    FILTER_FIELDS
+                           FILTER_USER,
+                           FILTER_ADDR,
+                           FILTER_LADDR,
+                           FILTER_NAME,
+                           FILTER_FLAGS,
+                           FILTER_LIB_NAME,
+                           FILTER_LIB_VER,
+                           FILTER_DB,
+                           FILTER_CAPA,
+                           FILTER_IP,
+                           FILTER_TYPE,
+                           FILTER_FIELDS
 };
 
 struct client_filter {

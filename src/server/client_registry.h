@@ -18,7 +18,7 @@ struct client_registry {
     uint64_t next_id; /* under lock; the first client is 3, as in Redis after its own two */
 };
 
-struct client_registry *client_registry_new(void); /* NULL: out of memory */
+struct client_registry *client_registry_new(void);           /* NULL: out of memory */
 void client_registry_free(struct client_registry *registry); /* nobody is registered */
 
 /* Gives c its id and lists it. False, and nothing done, when `maximum` are there already. */

@@ -54,14 +54,14 @@ struct run {
     struct dispatch dispatch;
     struct reply reply;
     struct resp_parser parser;
-    char *data;      /* input from the start of the command in progress */
+    char *data; /* input from the start of the command in progress */
     size_t size;
-    char *block;     /* the heap block that data lies in, or NULL: the stack */
+    char *block; /* the heap block that data lies in, or NULL: the stack */
     size_t block_size;
-    bool drained;    /* the socket had no more to read */
-    bool begun;      /* dispatch_begin was called */
-    bool broken;     /* the socket cannot be written any more */
-    bool unsent;     /* output is left though the socket may take more */
+    bool drained; /* the socket had no more to read */
+    bool begun;   /* dispatch_begin was called */
+    bool broken;  /* the socket cannot be written any more */
+    bool unsent;  /* output is left though the socket may take more */
     struct dispatch_item items[BATCH];
     struct slice words[WORDS];
     char output[REPLY_BYTES];
@@ -205,7 +205,8 @@ static void resume_input(struct run *run)
     run->client->input = NULL;
     run->parser = kept->parser;
     run->size = kept->size;
-    if (resp_parser_wanted(&run->parser, kept->size) <= INPUT_BYTES && kept->size <= INPUT_BYTES / 2) {
+    if (resp_parser_wanted(&run->parser, kept->size) <= INPUT_BYTES &&
+        kept->size <= INPUT_BYTES / 2) {
         memcpy(run->input, kept->bytes, kept->size);
         resp_parser_move(&run->parser, kept->bytes, run->input);
         tu_free(kept->bytes);
@@ -348,8 +349,7 @@ static void execute_input(struct run *run)
             dispatch_look_ahead(&run->dispatch, run->items, count);
         }
         for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
-            dispatch_run(&run->dispatch, &run->items[i],
-                         i + 1 < count ? &run->items[i + 1] : NULL);
+            dispatch_run(&run->dispatch, &run->items[i], i + 1 < count ? &run->items[i + 1] : NULL);
             /* What follows a CONFIG SET sees it, in the same batch too. */
             run->config = config_pin_refresh(&c->server->config, &c->pin);
             run->dispatch.config = run->config;

@@ -174,10 +174,11 @@ static void tell_http(struct dispatch *d)
     atomic_store_explicit(told, d->tx.now_ms, memory_order_relaxed);
     struct text from = {0};
     client_address(d->client, false, &from);
-    log_warning("Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
-                "commands to Tuco. This is likely due to an attacker attempting to use Cross Protocol "
-                "Scripting to compromise your instance. Connection from %s aborted.",
-                from.data ? from.data : "?");
+    log_warning(
+        "Possible SECURITY ATTACK detected. It looks like somebody is sending POST or Host: "
+        "commands to Tuco. This is likely due to an attacker attempting to use Cross Protocol "
+        "Scripting to compromise your instance. Connection from %s aborted.",
+        from.data ? from.data : "?");
     text_free(&from);
 }
 
@@ -388,7 +389,8 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
         execute(d, item, next);
     }
     uint32_t flags = client_flags(c);
-    if (__builtin_expect(flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT), 0)) {
+    if (__builtin_expect(flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT),
+                         0)) {
         if (flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
             reply_rewind(d->reply, before);
         uint32_t next = flags & CLIENT_REPLY_SKIP_NEXT ? CLIENT_REPLY_SKIP : 0;

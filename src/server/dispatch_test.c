@@ -129,9 +129,10 @@ GO_TEST(dispatch, authenticates)
     EXPECT(c, "PING\nfoo\nGET\n",
            "-NOAUTH Authentication required.\r\n-NOAUTH Authentication required.\r\n"
            "-NOAUTH Authentication required.\r\n");
-    EXPECT(c, "MULTI\nEXEC\n",
-           "-NOAUTH Authentication required.\r\n-EXECABORT Transaction discarded because of: NOAUTH "
-           "Authentication required.\r\n");
+    EXPECT(
+        c, "MULTI\nEXEC\n",
+        "-NOAUTH Authentication required.\r\n-EXECABORT Transaction discarded because of: NOAUTH "
+        "Authentication required.\r\n");
     EXPECT(c, "AUTH secre\nAUTH secrets\nAUTH other secret\nPING\n",
            "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
            "-WRONGPASS invalid username-password pair or user is disabled.\r\n"
@@ -160,12 +161,14 @@ GO_TEST(dispatch, multi)
            "+OK\r\n-ERR Command 'multi' not allowed inside a transaction\r\n+QUEUED\r\n-EXECABORT "
            "Transaction discarded because of previous errors.\r\n");
     EXPECT(c, "MULTI\nSET a 9\nDISCARD\nGET a\n", "+OK\r\n+QUEUED\r\n+OK\r\n$1\r\n2\r\n");
-    EXPECT(c, "MULTI\nSET a x\nINCR a\nSET a 7\nEXEC\n",
-           "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n-ERR value is not an integer or out "
-           "of range\r\n+OK\r\n");
-    EXPECT(c, "MULTI\nSELECT 2\nSET z 1\nFLUSHDB\nDBSIZE\nSELECT 0\nGET a\nEXEC\n",
-           "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*6\r\n+OK\r\n+OK"
-           "\r\n+OK\r\n:0\r\n+OK\r\n$1\r\n7\r\n");
+    EXPECT(
+        c, "MULTI\nSET a x\nINCR a\nSET a 7\nEXEC\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n+OK\r\n-ERR value is not an integer or out "
+        "of range\r\n+OK\r\n");
+    EXPECT(
+        c, "MULTI\nSELECT 2\nSET z 1\nFLUSHDB\nDBSIZE\nSELECT 0\nGET a\nEXEC\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*6\r\n+OK\r\n+OK"
+        "\r\n+OK\r\n:0\r\n+OK\r\n$1\r\n7\r\n");
     leave(c);
     server_free(&server);
 }
@@ -201,7 +204,8 @@ GO_TEST(dispatch, reply_modes)
     EXPECT(c, "PING\nCLIENT REPLY ON\nPING\n", "+OK\r\n+PONG\r\n");
     EXPECT(c, "HELLO 3\nGET nothing\nRESET\nGET nothing\n",
            "%7\r\n$6\r\nserver\r\n$5\r\nredis\r\n$7\r\nversion\r\n$5\r\n" REDIS_VERSION
-           "\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:3\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n"
+           "\r\n$5\r\nproto\r\n:3\r\n$2\r\nid\r\n:3\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$"
+           "4\r\nrole\r\n"
            "$6\r\nmaster\r\n$7\r\nmodules\r\n*0\r\n_\r\n+RESET\r\n$-1\r\n");
     leave(c);
     server_free(&server);
@@ -232,10 +236,14 @@ GO_TEST(dispatch, hot_key)
     start();
     struct client *c = join();
     EXPECT(c, "INCR h\nINCR h\nGET h\nPING\nINCR h\nFLUSHALL\nINCR h\nINCR h\nGET\nINCR h\nfoo\n",
-           ":1\r\n:2\r\n$1\r\n2\r\n+PONG\r\n:3\r\n+OK\r\n:1\r\n:2\r\n-ERR wrong number of arguments for "
+           ":1\r\n:2\r\n$1\r\n2\r\n+PONG\r\n:3\r\n+OK\r\n:1\r\n:2\r\n-ERR wrong number of "
+           "arguments for "
            "'get' command\r\n:3\r\n-ERR unknown command 'foo', with args beginning with: \r\n");
-    EXPECT(c, "INCR h\nMULTI\nINCR h\nINCR h\nEXEC\nWATCH h\nINCR h\nMULTI\nEXEC\nINCR h\nQUIT\nINCR h\n",
-           ":4\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:5\r\n:6\r\n+OK\r\n:7\r\n+OK\r\n*-1\r\n:8\r\n+OK\r\n");
+    EXPECT(
+        c,
+        "INCR h\nMULTI\nINCR h\nINCR h\nEXEC\nWATCH h\nINCR h\nMULTI\nEXEC\nINCR h\nQUIT\nINCR h\n",
+        ":4\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n:5\r\n:6\r\n+OK\r\n:7\r\n+OK\r\n*-1\r\n:8\r\n+"
+        "OK\r\n");
     leave(c);
     server_free(&server);
 }

@@ -20,8 +20,8 @@ static struct queued_command *copy_command(const struct slice *argv, size_t argc
     size_t bytes = 0;
     for (size_t i = 0; i < argc; i++)
         bytes += argv[i].size;
-    size_t size = sizeof(struct queued_command) + argc * sizeof *argv +
-                  hash_count * sizeof *hashes + bytes;
+    size_t size =
+        sizeof(struct queued_command) + argc * sizeof *argv + hash_count * sizeof *hashes + bytes;
     struct queued_command *queued = tu_alloc(size);
     if (!queued)
         return NULL;

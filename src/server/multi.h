@@ -18,8 +18,8 @@ struct queued_command {
     struct queued_command *next;
     const struct command *row;
     size_t argc, hash_count;
-    size_t size;             /* of this allocation */
-    const uint64_t *hashes;  /* of its keys, in command_keys order */
+    size_t size;            /* of this allocation */
+    const uint64_t *hashes; /* of its keys, in command_keys order */
     struct slice argv[];
 };
 

@@ -43,11 +43,11 @@ struct output {
 typedef void (*reply_error_fn)(void *context, struct slice code);
 
 struct reply {
-    char *next, *end;  /* where the next byte goes, and the end of room there */
-    char *base;        /* first byte of the chunk being written: `lent`, or last->bytes */
-    char *lent;        /* the opener's buffer */
+    char *next, *end; /* where the next byte goes, and the end of room there */
+    char *base;       /* first byte of the chunk being written: `lent`, or last->bytes */
+    char *lent;       /* the opener's buffer */
     size_t lent_size;
-    size_t lent_used;  /* valid once blocks are in use */
+    size_t lent_used;                  /* valid once blocks are in use */
     struct output_block *first, *last; /* owned */
     size_t block_bytes;                /* memory of those blocks */
     size_t limit_bytes;                /* more than this in blocks overflows; SIZE_MAX: no limit */
@@ -81,7 +81,8 @@ int reply_parts(struct reply *r, struct iovec *vec, int capacity);
 
 /* Takes over what r holds behind its first `sent` bytes, and clears r. False: out of memory, and
  * bytes are lost: close the client. */
-bool output_append(struct output *o, struct reply *r, size_t sent) __attribute__((warn_unused_result));
+bool output_append(struct output *o, struct reply *r, size_t sent)
+    __attribute__((warn_unused_result));
 /* The first chunks waiting: their number, at most `capacity`. */
 int output_parts(const struct output *o, struct iovec *vec, int capacity);
 /* `sent` bytes more are gone. */

@@ -102,7 +102,8 @@ void reply_error(struct reply *r, const char *text)
 }
 
 /* Formats to `buffer`, or to a block of the right size that the caller frees. */
-static char *format_text(char *buffer, size_t size, struct slice *out, const char *format, va_list list)
+static char *format_text(char *buffer, size_t size, struct slice *out, const char *format,
+                         va_list list)
 {
     va_list again;
     va_copy(again, list);

@@ -18,8 +18,8 @@
 
 struct reply;
 
-void reply_simple(struct reply *r, const char *text);  /* +text */
-void reply_ok(struct reply *r);                        /* +OK */
+void reply_simple(struct reply *r, const char *text); /* +text */
+void reply_ok(struct reply *r);                       /* +OK */
 /* -text: `text` begins with its code ("ERR ...", "WRONGTYPE ..."); CR and LF become spaces. Counted
  * in errorstats. */
 void reply_error(struct reply *r, const char *text);
@@ -32,16 +32,18 @@ void reply_bulk_integer(struct reply *r, int64_t value); /* $n of its decimal fo
 void reply_null(struct reply *r);                        /* $-1 or _ */
 void reply_null_array(struct reply *r);                  /* *-1 or _ */
 void reply_boolean(struct reply *r, bool value);
-void reply_double(struct reply *r, double value);        /* shortest form that reads back the same */
+void reply_double(struct reply *r, double value); /* shortest form that reads back the same */
 void reply_big_number(struct reply *r, struct slice digits);
 void reply_verbatim(struct reply *r, const char format[4], struct slice text); /* =..txt: or $ */
 void reply_array(struct reply *r, size_t count);
 void reply_map(struct reply *r, size_t pairs);
 void reply_set(struct reply *r, size_t count);
 void reply_push(struct reply *r, size_t count);
-void reply_attribute(struct reply *r, size_t pairs);     /* RESP3 only; ignored before */
+void reply_attribute(struct reply *r, size_t pairs); /* RESP3 only; ignored before */
 /* An aggregate whose length is not known yet: the mark is given to reply_deferred_end. */
-struct reply_mark { size_t block, offset; };
+struct reply_mark {
+    size_t block, offset;
+};
 struct reply_mark reply_deferred_begin(struct reply *r);
 void reply_deferred_array(struct reply *r, struct reply_mark mark, size_t count);
 void reply_deferred_map(struct reply *r, struct reply_mark mark, size_t pairs);

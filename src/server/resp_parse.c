@@ -127,8 +127,7 @@ static enum resp_result multibulk_header(struct resp_parser *p, const char *data
         p->position += 4;
     } else {
         struct slice line;
-        enum resp_result result =
-            length_line(p, data, size, "too big mbulk count string", &line);
+        enum resp_result result = length_line(p, data, size, "too big mbulk count string", &line);
         if (result != RESP_COMMAND)
             return result;
         if (!parse_length(line.data + 1, line.size - 1, &count) || count > INT_MAX)
@@ -229,18 +228,12 @@ static char unescape(const char *s, const char *end, size_t *used)
     }
     *used = 1;
     switch (s[0]) {
-    case 'n':
-        return '\n';
-    case 'r':
-        return '\r';
-    case 't':
-        return '\t';
-    case 'b':
-        return '\b';
-    case 'a':
-        return '\a';
-    default:
-        return s[0];
+    case 'n': return '\n';
+    case 'r': return '\r';
+    case 't': return '\t';
+    case 'b': return '\b';
+    case 'a': return '\a';
+    default: return s[0];
     }
 }
 

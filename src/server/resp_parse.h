@@ -31,8 +31,8 @@ enum resp_result {
 };
 
 enum {
-    RESP_LINE_MAX = 64 * 1024,      /* bytes of an inline command or of a length line */
-    RESP_UNAUTHENTICATED_ARGS = 10, /* what a client may send before AUTH: words, */
+    RESP_LINE_MAX = 64 * 1024,         /* bytes of an inline command or of a length line */
+    RESP_UNAUTHENTICATED_ARGS = 10,    /* what a client may send before AUTH: words, */
     RESP_UNAUTHENTICATED_BULK = 16384, /* and bytes in each */
 };
 

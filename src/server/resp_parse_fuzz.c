@@ -91,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct digest whole = run(data, size, size ? size : 1, &limits);
     struct digest pieces = run(data, size, piece, &limits);
     struct digest bytes = size < 4096 ? run(data, size, 1, &limits) : whole;
-    tu_check(whole.hash == pieces.hash && whole.failed == pieces.failed, "pieces of %zu differ", piece);
+    tu_check(whole.hash == pieces.hash && whole.failed == pieces.failed, "pieces of %zu differ",
+             piece);
     tu_check(whole.hash == bytes.hash && whole.failed == bytes.failed, "bytes differ");
     return 0;
 }

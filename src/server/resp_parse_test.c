@@ -107,9 +107,9 @@ static void expect_limits(const char *input, size_t size, const char *expected,
         test_fail(__FILE__, __LINE__, "%s byte by byte gave %s", input, o.text);
 }
 
-#define EXPECT(input, expected) expect_limits(input, sizeof(input) - 1, expected, &usual)
+#define EXPECT(input, expected)   expect_limits(input, sizeof(input) - 1, expected, &usual)
 #define STRANGER(input, expected) expect_limits(input, sizeof(input) - 1, expected, &stranger)
-#define ERROR(text) "ERR Protocol error: " text
+#define ERROR(text)               "ERR Protocol error: " text
 
 TEST(resp_parse, multibulk)
 {
@@ -117,8 +117,9 @@ TEST(resp_parse, multibulk)
     EXPECT("*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$12\r\nhello\r\nworld\r\n*2\r\n$3\r\nGET\r\n$0\r\n\r\n",
            "SET|k|hello\r\nworld;GET|;");
     EXPECT("*0\r\n*-1\r\n*-2147483649\r\n*1\r\n$1\r\nx\r\n", ";;;x;");
-    EXPECT("*6\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n*1\r\n$1\r\n7\r\n",
-           "1|2|3|4|5|6;7;");
+    EXPECT(
+        "*6\r\n$1\r\n1\r\n$1\r\n2\r\n$1\r\n3\r\n$1\r\n4\r\n$1\r\n5\r\n$1\r\n6\r\n*1\r\n$1\r\n7\r\n",
+        "1|2|3|4|5|6;7;");
     EXPECT("*1\r\n$11\r\n12345678901\r\n*10\r\n", "12345678901;");
 }
 
@@ -199,7 +200,8 @@ static void expect_long(const char *start, char fill, size_t count, const char *
         size_t cuts[2] = {size / 3, size - 1};
         feed(input, size, cuts, (size_t)pieces - 1, &usual, &o);
         if (strcmp(o.text, expected) != 0)
-            test_fail(__FILE__, __LINE__, "%s...: gave %.100s, expected %s", start, o.text, expected);
+            test_fail(__FILE__, __LINE__, "%s...: gave %.100s, expected %s", start, o.text,
+                      expected);
     }
     free(input);
 }

@@ -19,8 +19,8 @@ void bucket_set_entry(const struct hash_table *t, struct hash_bucket *b, uint32_
     uint64_t ref = ((uintptr_t)e - t->base) >> 3;
     tu_check(ref >> (8 * HASH_REF_BYTES) == 0 && ((uintptr_t)e & 7) == 0,
              "entry %p is outside the heap's range", (const void *)e);
-    for (int i = 0; i < HASH_REF_BYTES; i++)
-        b->ref[index][i] = (uint8_t)(ref >> (8 * i));
+    /* Little endian, like the load in bucket_entry. */
+    memcpy(b->ref[index], &ref, HASH_REF_BYTES);
 }
 
 static void put(const struct hash_table *t, struct hash_bucket *b, uint32_t passed,
@@ -76,15 +76,24 @@ static inline void raise_reach(struct hash_bucket *home, uint32_t passed)
         bucket_set_reach(home, passed);
 }
 
-/* A slot of bucket b whose key may move by `by` buckets; HASH_SLOTS if there is none. */
+/* A slot of the full bucket b whose key may move by `by` buckets; HASH_SLOTS if there is none. The
+ * passed counts are ten fields of two bits: with their low and high bits apart, each question about
+ * all of them is one or two operations. */
 static uint32_t movable_slot(const struct hash_bucket *b, int by, int limit)
 {
-    for (uint32_t index = 0; index < HASH_SLOTS; index++) {
-        int passed = (int)bucket_passed(b, index) + by;
-        if (passed >= 0 && passed <= limit)
-            return index;
+    const uint32_t fields = 0x55555;
+    uint32_t low = b->meta >> 10 & fields, high = b->meta >> 11 & fields, fit = 0;
+    if (limit < (int)HASH_REACH_MAX) { /* a tiny segment */
+        for (uint32_t index = 0; index < HASH_SLOTS; index++) {
+            int passed = (int)bucket_passed(b, index) + by;
+            fit |= (uint32_t)(passed >= 0 && passed <= limit) << (2 * index);
+        }
+    } else if (by > 0) { /* at most 3 - by */
+        fit = fields & ~(by == 1 ? low & high : by == 2 ? high : low | high);
+    } else { /* at least -by */
+        fit = by == -1 ? low | high : by == -2 ? high : low & high;
     }
-    return HASH_SLOTS;
+    return fit ? (uint32_t)__builtin_ctz(fit) / 2 : HASH_SLOTS;
 }
 
 static void move_slot(const struct hash_table *t, struct hash_segment s, uint32_t number,
@@ -100,39 +109,40 @@ static void move_slot(const struct hash_table *t, struct hash_segment s, uint32_
 }
 
 /* Makes room in the full bucket `number` by moving one of its keys within that key's reach; with
- * `hops` left, even to a bucket where room must be made first. */
+ * `hops`, to a bucket where room must be made first. */
 static bool make_room(const struct hash_table *t, struct hash_segment s, uint32_t number, int hops)
 {
     static const int8_t steps[] = {1, -1, 2, -2, 3, -3};
     int limit = (int)reach_limit(s.size);
-    for (int with_hop = 0; with_hop <= (hops > 0); with_hop++) {
-        for (size_t i = 0; i < sizeof steps; i++) {
-            if (steps[i] > limit || -steps[i] > limit)
-                continue;
-            uint32_t index = movable_slot(&s.buckets[number], steps[i], limit);
-            if (index == HASH_SLOTS)
-                continue;
-            struct hash_bucket *to = bucket_after(s, number, steps[i]);
-            if (bucket_occupied(to) == 1023 &&
-                !(with_hop && make_room(t, s, (uint32_t)(to - s.buckets), hops - 1)))
-                continue;
-            move_slot(t, s, number, index, steps[i]);
-            return true;
-        }
+    for (size_t i = 0; i < sizeof steps; i++) {
+        if (steps[i] > limit || -steps[i] > limit)
+            continue;
+        struct hash_bucket *to = bucket_after(s, number, steps[i]);
+        if ((bucket_occupied(to) == 1023) != (hops > 0))
+            continue;
+        uint32_t index = movable_slot(&s.buckets[number], steps[i], limit);
+        if (index == HASH_SLOTS)
+            continue;
+        if (hops > 0 && !make_room(t, s, (uint32_t)(to - s.buckets), hops - 1))
+            continue;
+        move_slot(t, s, number, index, steps[i]);
+        return true;
     }
     return false;
 }
 
-/* The last resort before growing: room in a bucket within reach by moving one of its keys. */
+/* The last resort before growing: room in a bucket within reach by moving keys of others. */
 static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
                              struct hash_item item, uint32_t home)
 {
-    for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
-        struct hash_bucket *b = bucket_after(s, home, (int)passed);
-        if (make_room(t, s, (uint32_t)(b - s.buckets), PASSING_HOPS)) {
-            put(t, b, passed, item);
-            raise_reach(&s.buckets[home], passed);
-            return true;
+    for (int hops = 0; hops <= PASSING_HOPS; hops++) {
+        for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
+            struct hash_bucket *b = bucket_after(s, home, (int)passed);
+            if (make_room(t, s, (uint32_t)(b - s.buckets), hops)) {
+                put(t, b, passed, item);
+                raise_reach(&s.buckets[home], passed);
+                return true;
+            }
         }
     }
     return false;
@@ -163,12 +173,32 @@ uint32_t segment_count(struct hash_segment s)
 
 /* With 16 buckets or more, a home spans at most 256 values of h12, so its low byte, the tag, says
  * which. */
+static inline uint32_t h12_of(uint32_t first, uint8_t tag)
+{
+    return first + ((tag - first) & 255);
+}
+
 uint32_t segment_slot_h12(struct hash_segment s, uint32_t bucket, uint32_t index)
 {
     const struct hash_bucket *b = &s.buckets[bucket];
     uint32_t home = (bucket + s.size - bucket_passed(b, index)) % s.size;
-    uint32_t first = segment_first_h12(s.size, home);
-    return first + ((b->tag[index] - first) & 255);
+    return h12_of(segment_first_h12(s.size, home), b->tag[index]);
+}
+
+/* The h12 of all items from their slots, in the order in which segment_collect lists them. */
+static void slot_items(struct hash_segment s, struct hash_item *items)
+{
+    uint32_t first[HASH_BUCKETS_LIMIT], count = 0;
+    for (uint32_t i = 0; i < s.size; i++)
+        first[i] = segment_first_h12(s.size, i);
+    for (uint32_t i = 0; i < s.size; i++) {
+        const struct hash_bucket *b = &s.buckets[i];
+        for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
+            uint32_t index = (uint32_t)__builtin_ctz(set), passed = bucket_passed(b, index);
+            uint32_t home = i >= passed ? i - passed : i + s.size - passed;
+            items[count++].h12 = h12_of(first[home], b->tag[index]);
+        }
+    }
 }
 
 static void hash_items(const struct hash_table *t, uint32_t old_depth, uint32_t depth,
@@ -194,14 +224,14 @@ uint32_t segment_collect(const struct hash_table *t, struct hash_segment s, uint
         for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
             uint32_t index = (uint32_t)__builtin_ctz(set);
             items[count].entry = bucket_entry(t, b, index);
-            if (exact)
-                items[count].h12 = segment_slot_h12(s, i, index);
-            else
+            if (!exact)
                 __builtin_prefetch(items[count].entry);
             count++;
         }
     }
-    if (!exact)
+    if (exact)
+        slot_items(s, items);
+    else
         hash_items(t, s.depth, depth, items, count);
     return count;
 }

@@ -175,10 +175,8 @@ static void client_list(struct call *call)
     struct text text = {0};
     char room[256];
     const char *error;
-    struct walk walk = {.filter = &filter,
-                        .me = call->client,
-                        .now_ms = call->tx->now_ms,
-                        .text = &text};
+    struct walk walk = {
+        .filter = &filter, .me = call->client, .now_ms = call->tx->now_ms, .text = &text};
     if (!client_filter_parse(&filter, call->server, keyspace_databases(call->server->keyspace),
                              call->argv, call->argc, 2, room, &error)) {
         reply_error(call->reply, error);
@@ -257,7 +255,8 @@ static void client_help(struct call *call)
         "KILL <ip:port>",
         "    Close the connection that comes from this address.",
         "KILL <filter> <value> [<filter> <value> ...]",
-        "    Close the connections for which all filters hold, except this one unless SKIPME is NO.",
+        "    Close the connections for which all filters hold, except this one unless SKIPME is "
+        "NO.",
         "    ID <id> [<id> ...], TYPE, USER, ADDR, LADDR, IP, NAME, FLAGS, DB, CAPA, LIB-NAME and",
         "    LIB-VER: those that have it; with NOT- in front: those that have not.",
         "    MAXAGE <s>, IDLE <s>: at least that old, idle for at least that long.",
@@ -286,36 +285,36 @@ static void client_help(struct call *call)
 #define TYPES                                                                                      \
     ARG_TOKEN("normal", "NORMAL"), ARG_TOKEN("master", "MASTER"), ARG_TOKEN("replica", "REPLICA"), \
         ARG_TOKEN("pubsub", "PUBSUB")
-#define ALL_TYPES(old, new_since)                                                                  \
-    ARG_TOKEN("normal", "NORMAL"), ARG_TOKEN("master", "MASTER", .since = old),                    \
-        ARG_TOKEN("primary", "PRIMARY", .since = new_since), ARG_TOKEN("slave", "SLAVE"),          \
-        ARG_TOKEN("replica", "REPLICA", .since = (new_since) ? "5.0.0" : NULL),                    \
+#define ALL_TYPES(old, new_since)                                                         \
+    ARG_TOKEN("normal", "NORMAL"), ARG_TOKEN("master", "MASTER", .since = old),           \
+        ARG_TOKEN("primary", "PRIMARY", .since = new_since), ARG_TOKEN("slave", "SLAVE"), \
+        ARG_TOKEN("replica", "REPLICA", .since = (new_since) ? "5.0.0" : NULL),           \
         ARG_TOKEN("pubsub", "PUBSUB")
-#define ON_OFF   ARG_TOKEN("on", "ON"), ARG_TOKEN("off", "OFF")
-#define YES_NO   ARG_TOKEN("yes", "YES"), ARG_TOKEN("no", "NO")
-#define O        ARG_OPTIONAL
+#define ON_OFF                      ARG_TOKEN("on", "ON"), ARG_TOKEN("off", "OFF")
+#define YES_NO                      ARG_TOKEN("yes", "YES"), ARG_TOKEN("no", "NO")
+#define O                           ARG_OPTIONAL
 #define FILTER_STRING(n, word, ...) ARG_STRING(n, .token = word, O, ##__VA_ARGS__)
 /* The filters that both have, from NAME on; the types that NOT-TYPE knows differ. */
-#define LATE_FILTERS(...)                                                                          \
-    FILTER_STRING("name", "NAME", .since = "9.0.0"),                                               \
-        ARG_INTEGER("idle", .token = "IDLE", O, .since = "9.0.0"),                                 \
-        FILTER_STRING("flags", "FLAGS", .since = "9.0.0"),                                         \
-        FILTER_STRING("lib-name", "LIB-NAME", .since = "9.0.0"),                                   \
-        FILTER_STRING("lib-ver", "LIB-VER", .since = "9.0.0"),                                     \
-        ARG_INTEGER("db", .token = "DB", O, .since = "9.0.0"),                                     \
-        FILTER_STRING("capa", "CAPA", .since = "9.0.0"),                                           \
-        FILTER_STRING("ip", "IP", .since = "9.0.0"),                                               \
-        ARG_ONEOF("not-client-type", (O, .token = "NOT-TYPE", .since = "9.0.0"), __VA_ARGS__),     \
-        ARG_INTEGER("not-client-id", .token = "NOT-ID", O, ARG_MULTIPLE, .since = "9.0.0"),        \
-        FILTER_STRING("not-username", "NOT-USER", .since = "9.0.0"),                               \
-        FILTER_STRING("not-addr", "NOT-ADDR", .display = "ip:port", .since = "9.0.0"),             \
-        FILTER_STRING("not-laddr", "NOT-LADDR", .display = "ip:port", .since = "9.0.0"),           \
-        FILTER_STRING("not-name", "NOT-NAME", .since = "9.0.0"),                                   \
-        FILTER_STRING("not-flags", "NOT-FLAGS", .since = "9.0.0"),                                 \
-        FILTER_STRING("not-lib-name", "NOT-LIB-NAME", .since = "9.0.0"),                           \
-        FILTER_STRING("not-lib-ver", "NOT-LIB-VER", .since = "9.0.0"),                             \
-        ARG_INTEGER("not-db", .token = "NOT-DB", O, .since = "9.0.0"),                             \
-        FILTER_STRING("not-capa", "NOT-CAPA", .since = "9.0.0"),                                   \
+#define LATE_FILTERS(...)                                                                      \
+    FILTER_STRING("name", "NAME", .since = "9.0.0"),                                           \
+        ARG_INTEGER("idle", .token = "IDLE", O, .since = "9.0.0"),                             \
+        FILTER_STRING("flags", "FLAGS", .since = "9.0.0"),                                     \
+        FILTER_STRING("lib-name", "LIB-NAME", .since = "9.0.0"),                               \
+        FILTER_STRING("lib-ver", "LIB-VER", .since = "9.0.0"),                                 \
+        ARG_INTEGER("db", .token = "DB", O, .since = "9.0.0"),                                 \
+        FILTER_STRING("capa", "CAPA", .since = "9.0.0"),                                       \
+        FILTER_STRING("ip", "IP", .since = "9.0.0"),                                           \
+        ARG_ONEOF("not-client-type", (O, .token = "NOT-TYPE", .since = "9.0.0"), __VA_ARGS__), \
+        ARG_INTEGER("not-client-id", .token = "NOT-ID", O, ARG_MULTIPLE, .since = "9.0.0"),    \
+        FILTER_STRING("not-username", "NOT-USER", .since = "9.0.0"),                           \
+        FILTER_STRING("not-addr", "NOT-ADDR", .display = "ip:port", .since = "9.0.0"),         \
+        FILTER_STRING("not-laddr", "NOT-LADDR", .display = "ip:port", .since = "9.0.0"),       \
+        FILTER_STRING("not-name", "NOT-NAME", .since = "9.0.0"),                               \
+        FILTER_STRING("not-flags", "NOT-FLAGS", .since = "9.0.0"),                             \
+        FILTER_STRING("not-lib-name", "NOT-LIB-NAME", .since = "9.0.0"),                       \
+        FILTER_STRING("not-lib-ver", "NOT-LIB-VER", .since = "9.0.0"),                         \
+        ARG_INTEGER("not-db", .token = "NOT-DB", O, .since = "9.0.0"),                         \
+        FILTER_STRING("not-capa", "NOT-CAPA", .since = "9.0.0"),                               \
         FILTER_STRING("not-ip", "NOT-IP", .since = "9.0.0")
 
 static const struct arg kill_new_format[] = {
@@ -357,9 +356,9 @@ static const struct arg reply_args[] = {
     ARG_ONEOF("action", (.id = 0), ON_OFF, ARG_TOKEN("skip", "SKIP"))};
 static const struct arg setname_args[] = {ARG_STRING("connection-name")};
 static const struct arg capa_args[] = {ARG_STRING("capability", ARG_MULTIPLE)};
-static const struct arg setinfo_args[] = {
-    ARG_ONEOF("attr", (.id = 0), ARG_STRING("libname", .token = "LIB-NAME"),
-              ARG_STRING("libver", .token = "LIB-VER"))};
+static const struct arg setinfo_args[] = {ARG_ONEOF("attr", (.id = 0),
+                                                    ARG_STRING("libname", .token = "LIB-NAME"),
+                                                    ARG_STRING("libver", .token = "LIB-VER"))};
 
 static const char *const varying_tips[] = {"nondeterministic_output", NULL};
 static const char *const everywhere_tips[] = {"request_policy:all_nodes",
@@ -369,11 +368,14 @@ static const char *const everywhere_tips[] = {"request_policy:all_nodes",
 
 enum { BASIC = CMD_LOADING | CMD_STALE, COMMON = BASIC | CMD_NOSCRIPT };
 
-#define ROW(word, fn, words, row_flags, version, cost, text, ...)                                  \
-    {.name = (word), .run = (fn), .arity = (words), .flags = (row_flags), .acl = ACL_CONNECTION,   \
-     .scope = SCOPE_NONE, .group = "connection", .since = (version), .complexity = (cost),         \
-     .summary = (text), ##__VA_ARGS__}
-#define WORDS(array) .args = (array), .arg_count = ARG_COUNT(array), .parse = client_command_any_words
+#define ROW(word, fn, words, row_flags, version, cost, text, ...)                              \
+    {                                                                                          \
+        .name = (word), .run = (fn), .arity = (words), .flags = (row_flags),                   \
+        .acl = ACL_CONNECTION, .scope = SCOPE_NONE, .group = "connection", .since = (version), \
+        .complexity = (cost), .summary = (text), ##__VA_ARGS__                                 \
+    }
+#define WORDS(array) \
+    .args = (array), .arg_count = ARG_COUNT(array), .parse = client_command_any_words
 
 const struct command client_subcommands[] = {
     ROW("CAPA", client_capa, -3, COMMON | CMD_ALLOW_BUSY, "8.0.0", "O(1)",
@@ -388,31 +390,26 @@ const struct command client_subcommands[] = {
     ROW("INFO", client_info, 2, COMMON, "6.2.0", "O(1)", "Describes the connection.",
         .tips = varying_tips),
     ROW("KILL", client_kill, -3, COMMON | CMD_ADMIN, "2.4.0",
-        "O(N) where N is the number of client connections", "Closes connections.",
-        WORDS(kill_args),
-        .history = ROW_WORDS("2.8.12", "Filters, and with them more than one connection.",
-                             "2.8.12", "Filter ID.",
-                             "3.2.0", "Type master.",
-                             "5.0.0", "Type replica, which may still be written slave.",
-                             "6.2.0", "Filter LADDR.",
-                             "8.0.0", "Filter MAXAGE.",
-                             "8.0.0", "Type primary, which may still be written master.",
-                             "8.1.0", "ID takes several numbers.",
-                             "9.0.0", "Filters by name, idle time, flags, library, database, "
-                                      "capabilities and IP, and the opposite of each.")),
+        "O(N) where N is the number of client connections", "Closes connections.", WORDS(kill_args),
+        .history = ROW_WORDS("2.8.12", "Filters, and with them more than one connection.", "2.8.12",
+                             "Filter ID.", "3.2.0", "Type master.", "5.0.0",
+                             "Type replica, which may still be written slave.", "6.2.0",
+                             "Filter LADDR.", "8.0.0", "Filter MAXAGE.", "8.0.0",
+                             "Type primary, which may still be written master.", "8.1.0",
+                             "ID takes several numbers.", "9.0.0",
+                             "Filters by name, idle time, flags, library, database, "
+                             "capabilities and IP, and the opposite of each.")),
     ROW("LIST", client_list, -2, COMMON | CMD_ADMIN, "2.4.0",
         "O(N) where N is the number of client connections", "Describes the open connections.",
         WORDS(list_args), .tips = varying_tips,
-        .history = ROW_WORDS("2.8.12", "Field id.",
-                             "5.0.0", "Filter TYPE.",
-                             "6.0.0", "Field user.",
-                             "6.2.0", "Fields argv-mem, tot-mem, laddr and redir; filter ID.",
-                             "7.0.0", "Fields resp, multi-mem, rbs and rbp.",
-                             "7.0.3", "Field ssub.",
-                             "8.0.0", "Type primary, which may still be written master.",
-                             "8.1.0", "Filters USER, ADDR, LADDR, SKIPME and MAXAGE.",
-                             "9.0.0", "Filters by name, idle time, flags, library, database, "
-                                      "capabilities and IP, and the opposite of each.")),
+        .history =
+            ROW_WORDS("2.8.12", "Field id.", "5.0.0", "Filter TYPE.", "6.0.0", "Field user.",
+                      "6.2.0", "Fields argv-mem, tot-mem, laddr and redir; filter ID.", "7.0.0",
+                      "Fields resp, multi-mem, rbs and rbp.", "7.0.3", "Field ssub.", "8.0.0",
+                      "Type primary, which may still be written master.", "8.1.0",
+                      "Filters USER, ADDR, LADDR, SKIPME and MAXAGE.", "9.0.0",
+                      "Filters by name, idle time, flags, library, database, "
+                      "capabilities and IP, and the opposite of each.")),
     ROW("NO-EVICT", client_no_evict, 3, COMMON | CMD_ADMIN | CMD_ALLOW_BUSY, "7.0.0", "O(1)",
         "Protects the connection from being closed to save memory.", WORDS(switch_args)),
     ROW("NO-TOUCH", client_no_touch, 3, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",

@@ -3,7 +3,6 @@
 
 #include "server/command.h"
 
-
 enum { CLIENT_SUBCOMMANDS = 13 };
 extern const struct command client_subcommands[CLIENT_SUBCOMMANDS];
 

@@ -52,8 +52,8 @@ static void select_db(struct call *call)
     if (!number_parse_int64(call->argv[1], &db))
         reply_error(call->reply, ERR_NOT_INTEGER);
     else if (db < INT_MIN || db > INT_MAX)
-        reply_errorf(call->reply, "ERR value is out of range, value must between %d and %d", INT_MIN,
-                     INT_MAX);
+        reply_errorf(call->reply, "ERR value is out of range, value must between %d and %d",
+                     INT_MIN, INT_MAX);
     else if (db < 0 || db >= keyspace_databases(call->server->keyspace))
         reply_error(call->reply, ERR_DB_RANGE);
     else {
@@ -78,8 +78,8 @@ static bool same_secret(struct slice given, const char *secret)
 static bool authenticate(struct call *call, struct slice user, struct slice password)
 {
     const char *secret = call->client->pin.config->requirepass;
-    bool ok = slice_equal(user, SLICE("default")) &&
-              (secret[0] == '\0' || same_secret(password, secret));
+    bool ok =
+        slice_equal(user, SLICE("default")) && (secret[0] == '\0' || same_secret(password, secret));
     if (ok) {
         client_set_flags(call->client, CLIENT_AUTHENTICATED, 0);
         return true;
@@ -197,20 +197,22 @@ static const struct arg hello_args[] = {
 static const char *const ping_tips[] = {"request_policy:all_shards",
                                         "response_policy:all_succeeded", NULL};
 
-#define ROW(word, fn, words, row_flags, version, cost, text, ...)                                  \
-    {.name = (word), .run = (fn), .arity = (words), .flags = (row_flags), .acl = ACL_CONNECTION,   \
-     .scope = SCOPE_NONE, .group = "connection", .since = (version), .complexity = (cost),         \
-     .summary = (text), ##__VA_ARGS__}
+#define ROW(word, fn, words, row_flags, version, cost, text, ...)                              \
+    {                                                                                          \
+        .name = (word), .run = (fn), .arity = (words), .flags = (row_flags),                   \
+        .acl = ACL_CONNECTION, .scope = SCOPE_NONE, .group = "connection", .since = (version), \
+        .complexity = (cost), .summary = (text), ##__VA_ARGS__                                 \
+    }
 /* These read their words themselves; the grammar documents them. */
-#define WORDS(array) .args = (array), .arg_count = ARG_COUNT(array), .parse = client_command_any_words
+#define WORDS(array) \
+    .args = (array), .arg_count = ARG_COUNT(array), .parse = client_command_any_words
 
 enum { EARLY = CMD_NO_AUTH | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY };
 
 static const struct command rows[] = {
     ROW("AUTH", auth, -2, EARLY, "1.0.0",
-        "O(N) where N is the number of passwords defined for the user",
-        "Proves who the client is.", WORDS(auth_args),
-        .history = ROW_WORDS("6.0.0", "A user name before the password.")),
+        "O(N) where N is the number of passwords defined for the user", "Proves who the client is.",
+        WORDS(auth_args), .history = ROW_WORDS("6.0.0", "A user name before the password.")),
     {.name = "CLIENT",
      .arity = -2,
      .scope = SCOPE_NONE,
@@ -224,16 +226,16 @@ static const struct command rows[] = {
         "Returns its argument.", WORDS(echo_args)),
     ROW("HELLO", hello, -1, EARLY, "6.0.0", "O(1)",
         "Chooses the protocol, and may authenticate and name the connection.", WORDS(hello_args),
-        .history = ROW_WORDS("8.1.0", "Tells the availability-zone, where one is configured.", "6.2.0",
-                             "Without arguments, tells about the connection as it is.")),
+        .history = ROW_WORDS("8.1.0", "Tells the availability-zone, where one is configured.",
+                             "6.2.0", "Without arguments, tells about the connection as it is.")),
     ROW("PING", ping, -1, CMD_FAST, "1.0.0", "O(1)", "Shows that the server answers.",
         WORDS(ping_args), .tips = ping_tips),
     ROW("QUIT", quit, -1, EARLY | CMD_IMMEDIATE_IN_MULTI, "1.0.0", "O(1)",
         "Closes the connection."),
     ROW("RESET", reset, 1, EARLY | CMD_IMMEDIATE_IN_MULTI, "6.2.0", "O(1)",
         "Puts the connection in the state it had after connecting."),
-    ROW("SELECT", select_db, 2, CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY, "1.0.0", "O(1)",
-        "Chooses the database for the commands that follow.", WORDS(select_args)),
+    ROW("SELECT", select_db, 2, CMD_LOADING | CMD_STALE | CMD_FAST | CMD_ALLOW_BUSY, "1.0.0",
+        "O(1)", "Chooses the database for the commands that follow.", WORDS(select_args)),
 };
 
 const struct command_family connection_family = COMMAND_FAMILY(rows);

@@ -139,8 +139,13 @@ void transaction_exec(struct call *call)
 
 static const struct arg watch_args[] = {ARG_KEY("key", 0, ARG_MULTIPLE)};
 static const struct key_spec watch_keys[] = {
-    {.flags = KEY_RO, .begin = KEY_BEGIN_INDEX, .begin_index = 1, .find = KEY_FIND_RANGE, .last = -1,
-     .step = 1, .limit = 0},
+    {.flags = KEY_RO,
+     .begin = KEY_BEGIN_INDEX,
+     .begin_index = 1,
+     .find = KEY_FIND_RANGE,
+     .last = -1,
+     .step = 1,
+     .limit = 0},
 };
 
 enum { COMMON_FLAGS = CMD_LOADING | CMD_STALE | CMD_NOSCRIPT };
