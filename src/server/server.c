@@ -208,12 +208,11 @@ static void say_ready(struct server *server)
 /* What is left to be done when no more commands shall run. */
 static void finish(struct server *server)
 {
-    const struct config *config = atomic_load(&server->config.current);
     log_notice("User requested shutdown...");
     if (server->supervised == SUPERVISED_SYSTEMD)
         (void)supervise_notify("STOPPING=1\n");
-    tu_mutex_lock(&server->admin);
-    config = atomic_load(&server->config.current);
+    tu_mutex_lock(&server->admin); /* from here on nobody replaces it */
+    const struct config *config = atomic_load(&server->config.current);
     if ((config->daemonize || config->pidfile[0] != '\0') && access(config->pidfile, F_OK) == 0) {
         log_notice("Removing the pid file.");
         (void)unlink(config->pidfile);
@@ -239,9 +238,11 @@ int server_run(struct server *server)
     }
     int starting = SERVER_STARTING;
     (void)atomic_compare_exchange_strong(&server->state, &starting, SERVER_RUNNING);
-    const struct config *config = atomic_load(&server->config.current);
+    struct config_pin pin = {0};
+    const struct config *config = config_pin_refresh(&server->config, &pin);
     if (config->daemonize || config->pidfile[0] != '\0')
         write_pid_file(config);
+    config_pin_release(&server->config, &pin);
     say_ready(server);
     (void)tu_wait_group_wait(&server->finished);
     finish(server);

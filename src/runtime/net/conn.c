@@ -34,6 +34,9 @@ uint32_t tu__conn_next_proc(void)
     return least;
 }
 
+static void on_ready(struct pollable *self, unsigned events);
+
+/* `ready` is written once for the memory's life: a stale event may be reading it. */
 static struct tu_conn *pool_get(void)
 {
     tu__lock(&pool.lock);
@@ -41,7 +44,9 @@ static struct tu_conn *pool_get(void)
     if (c)
         pool.free = c->next_free;
     tu__unlock(&pool.lock);
-    return c ? c : tu_alloc_zeroed(sizeof *c);
+    if (!c && (c = tu_alloc_zeroed(sizeof *c)))
+        c->poll.ready = on_ready;
+    return c;
 }
 
 static void pool_put(struct tu_conn *c)
@@ -103,7 +108,6 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
     if (!c)
         return -ENOMEM;
     tu__lock(&c->lock); /* a stale event may be looking */
-    c->poll.ready = on_ready;
     c->task.run.kind = RUNNABLE_TASK;
     c->fd = fd;
     c->proc = (uint16_t)proc;
@@ -115,6 +119,7 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
     atomic_store(&c->want_write, false);
     atomic_store(&c->references, 1);
     tu__unlock(&c->lock);
+    atomic_store_explicit(&c->poll.ready, on_ready, memory_order_release);
     int rc = poll_add(&tu__sched.procs[proc].poll, fd, c);
     if (rc < 0) {
         pool_put(c);
