@@ -40,10 +40,8 @@ static void poll_for(struct p *p)
     int n = poll_wait(&p->poll, events, POLL_EVENTS_MAX, 0, &woken);
     if (woken) /* meant for its M, which may have gone to sleep since we looked */
         poll_wake(&p->poll);
-    for (int i = 0; i < n; i++) {
-        struct pollable *target = events[i].data;
-        target->ready(target, events[i].events);
-    }
+    for (int i = 0; i < n; i++)
+        tu__pollable_event(events[i].data, events[i].events);
 }
 
 static void look_at(struct p *p, int64_t now_ns)

@@ -558,10 +558,8 @@ static void measure_pace(struct p *p)
  * served cheaper where they are (docs/decisions/0006). */
 static void dispatch_events(struct m *m, struct p *p, int n)
 {
-    for (int i = 0; i < n; i++) {
-        struct pollable *target = m->events[i].data;
-        target->ready(target, m->events[i].events);
-    }
+    for (int i = 0; i < n; i++)
+        tu__pollable_event(m->events[i].data, m->events[i].events);
     p->round_began = clock_ticks();
     p->round_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
     int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);

@@ -160,7 +160,16 @@ int64_t tu__timers_run(struct p *p, int64_t now_ns); /* fires what is due; the n
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);
 
-/* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. */
+struct pollable;
+/* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. It is
+ * stored last (release) before poll_add, and loaded first (acquire) for an event: the kernel orders
+ * the two, but no race detector knows that. */
+typedef void (*pollable_fn)(struct pollable *self, unsigned events);
 struct pollable {
-    void (*ready)(struct pollable *self, unsigned events);
+    _Atomic(pollable_fn) ready;
 };
+
+static inline void tu__pollable_event(struct pollable *target, unsigned events)
+{
+    atomic_load_explicit(&target->ready, memory_order_acquire)(target, events);
+}
