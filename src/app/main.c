@@ -9,6 +9,7 @@
 #include "server/proc_title.h"
 #include "server/self_check.h"
 #include "server/server.h"
+#include "server/server_signals.h"
 #include "server/supervise.h"
 
 #include <tuco/go.h>
@@ -207,6 +208,7 @@ int main(int argc, char **argv)
         crash_report_install();
     /* A batch's input, replies and words lie on the handler's stack, and commands write text below
      * them; only what is touched becomes memory. */
+    server_signals_block();
     struct tu_options options = {.maxprocs = (unsigned)start.config->tuco_procs,
                                  .stack_size = 256 * 1024};
     int rc = tu_main(&options, run_main, &start);

@@ -1,108 +1,70 @@
 /* server_signals.c - see server_signals.h.
  *
- * The handler may run on any thread and on any stack, so it only writes: its line to the log, put
- * together by hand, and a byte to the pipe.
+ * The signals are blocked in every thread and read from a descriptor like any other input, so there is
+ * no handler that could run in the middle of something, and no thread's sleep is cut short.
  */
 #include "server/server_signals.h"
 
-#include "platform/file.h"
+#include "platform/clock.h"
+#include "platform/signals.h"
 #include "server/server.h"
 
 #include <tuco/go.h>
 #include <tuco/net.h>
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <time.h>
+#include <stdio.h>
 #include <unistd.h>
 
-static int wake_fd = -1;               /* the pipe's writing end */
-static volatile sig_atomic_t stopping; /* a signal asked for the end already */
+static const int stop_signals[] = {SIGTERM, SIGINT};
+enum { STOP_SIGNALS = sizeof stop_signals / sizeof *stop_signals };
 
-static char *put_number(char *end, long long value)
+/* Redis's form of a log line about a signal. */
+static void log_signal(const char *message)
 {
-    *--end = '\0';
-    do {
-        *--end = (char)('0' + value % 10);
-        value /= 10;
-    } while (value > 0);
-    return end;
+    char line[200];
+    int size = snprintf(line, sizeof line, "%d:signal-handler (%lld) %s\n", (int)getpid(),
+                        (long long)(clock_wall_us() / 1000000), message);
+    log_raw(line, (size_t)size);
 }
 
-static char *put(char *out, const char *text)
+static void stop_for(struct server *server, int number, bool again)
 {
-    while (*text != '\0')
-        *out++ = *text++;
-    return out;
-}
-
-/* Redis's form of a log line from inside a handler. */
-static void log_from_handler(const char *message)
-{
-    char line[200], digits[24], *p = line;
-    p = put(p, put_number(digits + sizeof digits, getpid()));
-    p = put(p, ":signal-handler (");
-    p = put(p, put_number(digits + sizeof digits, (long long)time(NULL)));
-    p = put(p, ") ");
-    p = put(p, message);
-    *p++ = '\n';
-    log_raw(line, (size_t)(p - line));
-}
-
-static void on_stop(int number)
-{
-    int saved = errno;
-    if (stopping && number == SIGINT) {
-        log_from_handler("You insist... exiting now.");
+    struct config_pin pin = {0};
+    if (again && number == SIGINT) {
+        log_signal("You insist... exiting now.");
         _exit(1);
     }
-    log_from_handler(number == SIGINT ? "Received SIGINT scheduling shutdown..."
-                                      : "Received SIGTERM scheduling shutdown...");
-    stopping = 1;
-    char byte = (char)number;
-    (void)!write(wake_fd, &byte, 1);
-    errno = saved;
+    log_signal(number == SIGINT ? "Received SIGINT scheduling shutdown..."
+                                : "Received SIGTERM scheduling shutdown...");
+    const struct config *config = config_pin_refresh(&server->config, &pin);
+    int flags = number == SIGINT ? config->shutdown_on_sigint : config->shutdown_on_sigterm;
+    config_pin_release(&server->config, &pin);
+    server_shutdown(server, flags);
 }
 
-static void watch(struct server *server, tu_conn *pipe)
+static void watch(struct server *server, tu_conn *signals)
 {
-    char byte;
-    while (tu_read(pipe, &byte, 1) == 1) {
-        const struct config *c;
-        struct config_pin pin = {0};
-        c = config_pin_refresh(&server->config, &pin);
-        int flags = byte == SIGINT ? c->shutdown_on_sigint : c->shutdown_on_sigterm;
-        config_pin_release(&server->config, &pin);
-        server_shutdown(server, flags);
+    char record[SIGNAL_RECORD_SIZE];
+    bool again = false;
+    while (tu_read(signals, record, sizeof record) == SIGNAL_RECORD_SIZE) {
+        stop_for(server, signals_number(record), again);
+        again = true;
     }
-    tu_close(pipe);
+    tu_close(signals);
+}
+
+void server_signals_block(void)
+{
+    signals_block(stop_signals, STOP_SIGNALS);
 }
 
 int server_signals_start(struct server *server)
 {
-    int ends[2];
-    tu_conn *pipe;
-    int rc = file_pipe(ends);
-    if (rc != 0)
-        return rc;
-    rc = tu_conn_from_fd(&pipe, ends[0]);
-    if (rc != 0) {
-        (void)close(ends[0]);
-        (void)close(ends[1]);
-        return rc;
-    }
-    wake_fd = ends[1];
-    rc = tu_go(watch, server, pipe);
-    if (rc != 0)
-        return rc;
-    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = SA_RESTART | SA_ONSTACK};
-    sigemptyset(&stop.sa_mask);
-    (void)sigaction(SIGTERM, &stop, NULL);
-    (void)sigaction(SIGINT, &stop, NULL);
-    struct sigaction ignore = {.sa_handler = SIG_IGN};
-    (void)sigaction(SIGHUP, &ignore, NULL);
-    (void)sigaction(SIGPIPE, &ignore, NULL);
-    (void)sigaction(SIGUSR1, &ignore, NULL);
-    return 0;
+    static const int ignored[] = {SIGHUP, SIGPIPE, SIGUSR1};
+    tu_conn *signals;
+    signals_ignore(ignored, sizeof ignored / sizeof *ignored);
+    int fd = signals_open(stop_signals, STOP_SIGNALS);
+    int rc = fd < 0 ? fd : tu_conn_from_fd(&signals, fd);
+    return rc == 0 ? tu_go(watch, server, signals) : rc;
 }

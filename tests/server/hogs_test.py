@@ -73,7 +73,8 @@ class Hogs(case.ServerCase):
     def test_long_commands_on_other_keys(self):
         """LCS of two long strings computes for long: it may hold its own keys, nobody else's."""
         client = self.connect()
-        client.call("MSET", "x", "ab" * 4000, "y", "ba" * 4000)
+        length = 500 if server.sanitized() else 4000
+        client.call("MSET", "x", "ab" * length, "y", "ba" * length)
         begun = time.monotonic()
         client.call("LCS", "x", "y", "LEN")
         alone = time.monotonic() - begun

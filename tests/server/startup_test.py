@@ -228,7 +228,9 @@ loglevel verbose
                     time.sleep(0.02)
             with client:
                 self.assertEqual(client.call("PING"), b"PONG")
-                self.assertTrue(os.path.exists(pid))
+                while not os.path.exists(pid):  # connections are taken a moment before it is written
+                    self.assertLess(time.monotonic(), deadline)
+                    time.sleep(0.01)
                 client.send(b"SHUTDOWN NOSAVE\r\n")
                 self.assertTrue(client.closed_within(10))
             while os.path.exists(pid):
