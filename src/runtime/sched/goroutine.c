@@ -73,6 +73,15 @@ struct g *goroutine_new(void)
     return g;
 }
 
+void goroutine_trim(struct g *g)
+{
+    uintptr_t top = (uintptr_t)g & ~(vm_page_size() - 1);
+    g->deep = false;
+    /* A refusal only means that the memory stays. */
+    if (vm_decommit(g->stack_low, top - (uintptr_t)g->stack_low) < 0)
+        g->deep = true;
+}
+
 void goroutine_prepare(struct g *g, void (*entry)(void))
 {
     fiber_init(&g->fiber, g->stack_low, (size_t)((char *)g - (char *)g->stack_low));

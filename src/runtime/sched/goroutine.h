@@ -22,6 +22,7 @@ struct g {
     struct tu__cancel *inherited; /* the one it was started with; holds a reference */
     _Atomic uint32_t why;         /* enum tu__wait while parked, for dumps */
     uint32_t nopark;              /* > 0: a park is a bug */
+    bool deep;                    /* its stack may hold pages below the top one; see goroutine_trim */
     bool alive;                   /* started and not finished; written by its runner */
     uint8_t argument_count;
     uint16_t stack_class;
@@ -38,6 +39,8 @@ struct g {
 int goroutine_init(size_t stack_size);
 /* A dead goroutine ready to be prepared, or NULL when no memory is left. Never parks. */
 struct g *goroutine_new(void);
+/* Gives the memory of a dead goroutine's stack back, but for the page that holds the g. */
+void goroutine_trim(struct g *g);
 /* Sets its first frame: switching to g->sp calls entry(). */
 void goroutine_prepare(struct g *g, void (*entry)(void));
 /* The goroutine whose guard holds `address`, or NULL. Async-signal-safe. */

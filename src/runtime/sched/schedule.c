@@ -23,7 +23,7 @@
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 /* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
 enum { RING_RESERVE = 8 };
-enum { FAIRNESS_TICKS = 61, STREAK_MAX = 64, FREE_G_MAX = 64, TIMER_TICKS = 16 };
+enum { FAIRNESS_TICKS = 61, STREAK_MAX = 64, FREE_G_MAX = 64, HOT_G = 4, DEEP_BYTES = 3 * 1024, TIMER_TICKS = 16 };
 
 struct sched tu__sched;
 __thread struct m *tu__m_tls __attribute__((tls_model("initial-exec"))) = NULL;
@@ -98,6 +98,20 @@ static struct g *free_g_get(struct p *p)
         tu__unlock(&tu__sched.lock);
     }
     return r ? (struct g *)r : goroutine_new();
+}
+
+/* Before a P sleeps, and ten times a second at most: pooled goroutines beyond the hottest few keep one
+ * page each. A burst of handlers that waited for locks would otherwise hold 40 KiB each for ever. */
+static void trim_free_g(struct p *p)
+{
+    uint64_t now = clock_ticks();
+    if (now - p->trimmed_ticks < (uint64_t)25000 * CLOCK_TICKS_4US)
+        return;
+    p->trimmed_ticks = now;
+    uint32_t index = 0;
+    for (struct runnable *r = p->free_g; r; r = r->next)
+        if (index++ >= HOT_G && ((struct g *)r)->deep)
+            goroutine_trim((struct g *)r);
 }
 
 /* ---- the global queue ---- */
@@ -391,6 +405,7 @@ static struct g *bind_task(struct p *p, struct task *task)
         return NULL;
     }
     g->task = task;
+    g->deep = true; /* handlers keep buffers on the stack */
     goroutine_prepare(g, goroutine_main);
     return g;
 }
@@ -414,6 +429,7 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     atomic_store_explicit(&g->why, why, memory_order_relaxed);
     m->after = after;
     m->after_arg = arg;
+    g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
     struct runnable *r = p ? pick_fast(p) : NULL;
     struct g *next = r ? goroutine_to_run(p, r) : NULL;
     m->g = next;
@@ -578,6 +594,7 @@ static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
 /* Sleeps in the P's poller until an event, a timer, or a wake. */
 static void sleep_in_poller(struct m *m, struct p *p)
 {
+    trim_free_g(p);
     measure_pace(p);
     atomic_store(&p->asleep, 1);
     atomic_fetch_add(&tu__sched.idle_count, 1);

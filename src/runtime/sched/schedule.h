@@ -70,6 +70,7 @@ struct p {
     uint64_t last_ready_ticks;   /* clock_ticks of the last wake decision */
     struct runnable *free_g;     /* dead goroutines, most recent first */
     uint32_t free_count;
+    uint64_t trimmed_ticks;      /* when free_g was last looked through */
     _Atomic uint32_t tick;       /* scheduling decisions; the monitor watches it */
     _Atomic uint32_t attention;  /* set by the monitor: leave the fast path once */
     _Atomic(struct m *) m;
