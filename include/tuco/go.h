@@ -15,8 +15,8 @@
 TU_BEGIN_DECLS
 
 struct tu_options {
-    unsigned maxprocs;     /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
-    size_t stack_size;     /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
+    unsigned maxprocs; /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
+    size_t stack_size; /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
 };
 
 /* Starts the runtime, runs main_fn(arg) as a goroutine, and returns when it has returned: 0, or
@@ -73,33 +73,33 @@ TU_END_DECLS
  * function's prototype and copied; each must fit a machine word and be an integer or a pointer
  * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. */
 #ifndef __cplusplus
-#define tu__word(x)                                                                                \
-    ({                                                                                             \
-        __typeof__(1 ? (x) : (x)) tu__x = (x); /* decays arrays, promotes */                      \
-        _Static_assert(sizeof(tu__x) <= sizeof(uintptr_t) &&                                       \
-                           !__builtin_types_compatible_p(__typeof__(tu__x), float) &&              \
-                           !__builtin_types_compatible_p(__typeof__(tu__x), double),               \
-                       "an argument of tu_go must be an integer or a pointer");                    \
-        (uintptr_t) tu__x;                                                                         \
+#define tu__word(x)                                                                   \
+    ({                                                                                \
+        __typeof__(1 ? (x) : (x)) tu__x = (x); /* decays arrays, promotes */          \
+        _Static_assert(sizeof(tu__x) <= sizeof(uintptr_t) &&                          \
+                           !__builtin_types_compatible_p(__typeof__(tu__x), float) && \
+                           !__builtin_types_compatible_p(__typeof__(tu__x), double),  \
+                       "an argument of tu_go must be an integer or a pointer");       \
+        (uintptr_t) tu__x;                                                            \
     })
-#define tu__words_0()                 0
-#define tu__words_1(a)                tu__word(a)
-#define tu__words_2(a, b)             tu__word(a), tu__word(b)
-#define tu__words_3(a, b, c)          tu__word(a), tu__word(b), tu__word(c)
-#define tu__words_4(a, b, c, d)       tu__words_3(a, b, c), tu__word(d)
-#define tu__words_5(a, b, c, d, e)    tu__words_4(a, b, c, d), tu__word(e)
-#define tu__words_6(a, b, c, d, e, f) tu__words_5(a, b, c, d, e), tu__word(f)
+#define tu__words_0()                                  0
+#define tu__words_1(a)                                 tu__word(a)
+#define tu__words_2(a, b)                              tu__word(a), tu__word(b)
+#define tu__words_3(a, b, c)                           tu__word(a), tu__word(b), tu__word(c)
+#define tu__words_4(a, b, c, d)                        tu__words_3(a, b, c), tu__word(d)
+#define tu__words_5(a, b, c, d, e)                     tu__words_4(a, b, c, d), tu__word(e)
+#define tu__words_6(a, b, c, d, e, f)                  tu__words_5(a, b, c, d, e), tu__word(f)
 #define tu__count_(_0, _1, _2, _3, _4, _5, _6, n, ...) n
-#define tu__count(...)                tu__count_(_, ##__VA_ARGS__, 6, 5, 4, 3, 2, 1, 0)
-#define tu__paste_(a, b)              a##b
-#define tu__paste(a, b)               tu__paste_(a, b)
-#define tu_go(fn, ...)                                                                             \
-    ({                                                                                             \
-        if (0)                                                                                     \
-            (void)(fn)(__VA_ARGS__); /* type check only */                                         \
-        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
-        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)};    \
-        tu_go_words((void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w, &tu__site);               \
+#define tu__count(...)                                 tu__count_(_, ##__VA_ARGS__, 6, 5, 4, 3, 2, 1, 0)
+#define tu__paste_(a, b)                               a##b
+#define tu__paste(a, b)                                tu__paste_(a, b)
+#define tu_go(fn, ...)                                                                          \
+    ({                                                                                          \
+        if (0)                                                                                  \
+            (void)(fn)(__VA_ARGS__); /* type check only */                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                       \
+        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
+        tu_go_words((void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w, &tu__site);            \
     })
 #else
 template <class F, class... A> static inline int tu__go(const struct tu_site *site, F fn, A... args)
@@ -108,11 +108,11 @@ template <class F, class... A> static inline int tu__go(const struct tu_site *si
     const uintptr_t words[] = {(uintptr_t)args..., 0};
     return tu_go_words((void (*)(void))fn, sizeof...(A), words, site);
 }
-#define tu_go(fn, ...)                                                                             \
-    ({                                                                                             \
-        if (0)                                                                                     \
-            (void)(fn)(__VA_ARGS__);                                                               \
-        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                          \
-        tu__go(&tu__site, fn, ##__VA_ARGS__);                                                      \
+#define tu_go(fn, ...)                                                    \
+    ({                                                                    \
+        if (0)                                                            \
+            (void)(fn)(__VA_ARGS__);                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
+        tu__go(&tu__site, fn, ##__VA_ARGS__);                             \
     })
 #endif

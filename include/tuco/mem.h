@@ -14,14 +14,15 @@ TU_API void *tu_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
 TU_API void *tu_alloc_zeroed(size_t size) __attribute__((malloc, alloc_size(1)));
 /* As realloc: NULL leaves the old block as it was. */
 TU_API void *tu_realloc(void *block, size_t size) TU_MUST_CHECK;
-TU_API void tu_free(void *block);                 /* NULL is allowed */
-TU_API size_t tu_usable_size(const void *block);  /* bytes that may be used, at least what was asked */
-TU_API size_t tu_good_size(size_t size);          /* what tu_alloc(size) would give */
+TU_API void tu_free(void *block); /* NULL is allowed */
+TU_API size_t
+tu_usable_size(const void *block);       /* bytes that may be used, at least what was asked */
+TU_API size_t tu_good_size(size_t size); /* what tu_alloc(size) would give */
 
 struct tu_mem_stats {
-    size_t used_bytes;     /* in blocks handed out, rounded up to their classes */
-    size_t heap_bytes;     /* in pages that are backed by memory */
-    size_t peak_bytes;     /* largest used_bytes seen when it was asked for */
+    size_t used_bytes; /* in blocks handed out, rounded up to their classes */
+    size_t heap_bytes; /* in pages that are backed by memory */
+    size_t peak_bytes; /* largest used_bytes seen when it was asked for */
 };
 TU_API void tu_mem_stats(struct tu_mem_stats *out);
 

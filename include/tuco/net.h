@@ -10,9 +10,9 @@
  */
 #pragma once
 
-#include <tuco/base.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <tuco/base.h>
 
 TU_BEGIN_DECLS
 
@@ -22,10 +22,10 @@ typedef struct tu_listener tu_listener; /* a listening socket */
 /* Addresses: "127.0.0.1:6379", "[::1]:6379", ":6379" (all of IPv4 and IPv6), "unix:/path". Host
  * names are resolved with getaddrinfo on a thread of its own. Port 0 picks one. */
 struct tu_listen_options {
-    int backlog;           /* 0: 511 */
-    bool reuse_port;       /* SO_REUSEPORT */
-    bool v6_only;          /* IPV6_V6ONLY for an IPv6 address */
-    unsigned unix_mode;    /* permissions of a unix socket's file, 0: leave them */
+    int backlog;        /* 0: 511 */
+    bool reuse_port;    /* SO_REUSEPORT */
+    bool v6_only;       /* IPV6_V6ONLY for an IPv6 address */
+    unsigned unix_mode; /* permissions of a unix socket's file, 0: leave them */
 };
 TU_API TU_MUST_CHECK int tu_listen(tu_listener **out, const char *address,
                                    const struct tu_listen_options *options);

@@ -89,10 +89,10 @@ static inline void tu__mutex_release(struct tu_mutex **m)
 /* tu_lock_guard(m): holds the mutex until the end of the block it stands in, on any way out. */
 #define tu__guard_name_(n) tu__guard_##n
 #define tu__guard_name(n)  tu__guard_name_(n)
-#define tu_lock_guard(m)                                                                           \
-    struct tu_mutex *tu__guard_name(__COUNTER__)                                                    \
-        __attribute__((cleanup(tu__mutex_release), unused)) = ({                                   \
-            struct tu_mutex *tu__guarded = (m);                                                    \
-            tu_mutex_lock(tu__guarded);                                                            \
-            tu__guarded;                                                                           \
+#define tu_lock_guard(m)                                         \
+    struct tu_mutex *tu__guard_name(__COUNTER__)                 \
+        __attribute__((cleanup(tu__mutex_release), unused)) = ({ \
+            struct tu_mutex *tu__guarded = (m);                  \
+            tu_mutex_lock(tu__guarded);                          \
+            tu__guarded;                                         \
         })

@@ -15,10 +15,10 @@ _Noreturn void check_failed(const char *file, int line, const char *format, ...)
     __attribute__((format(printf, 3, 4), cold));
 extern void (*check_failed_hook)(void);
 
-#define tu_check(c, ...)                                                                           \
-    do {                                                                                           \
-        if (__builtin_expect(!(c), 0))                                                             \
-            check_failed(__FILE__, __LINE__, __VA_ARGS__);                                         \
+#define tu_check(c, ...)                                   \
+    do {                                                   \
+        if (__builtin_expect(!(c), 0))                     \
+            check_failed(__FILE__, __LINE__, __VA_ARGS__); \
     } while (0)
 #ifdef TU_DEBUG
 #define tu_assert(c) tu_check(c, "assertion failed: %s", #c)

@@ -30,8 +30,8 @@ int futex_wait(_Atomic uint32_t *word, uint32_t expected, int64_t timeout_ns)
         return 0;
     }
     struct timespec limit = {timeout_ns / 1000000000, timeout_ns % 1000000000};
-    long rc = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected,
-                      timeout_ns < 0 ? NULL : &limit, NULL, 0);
+    long rc = syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, expected, timeout_ns < 0 ? NULL : &limit,
+                      NULL, 0);
     if (rc == 0 || errno == EINTR)
         return 0;
     return -errno;

@@ -20,7 +20,7 @@ int socket_listen(const struct sockaddr *address, socklen_t size,
 int socket_accept(int fd);
 /* Starts connecting: the descriptor, or -errno; connected when writable, see socket_error. */
 int socket_connect(const struct sockaddr *address, socklen_t size);
-int socket_error(int fd); /* 0 or -errno of the last asynchronous operation */
+int socket_error(int fd);     /* 0 or -errno of the last asynchronous operation */
 bool socket_writable(int fd); /* now */
 int socket_nonblocking(int fd);
 void socket_nodelay(int fd);

@@ -393,8 +393,8 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
                          0)) {
         if (flags & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
             reply_rewind(d->reply, before);
-        uint32_t next = flags & CLIENT_REPLY_SKIP_NEXT ? CLIENT_REPLY_SKIP : 0;
-        client_set_flags(c, next, (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT) & ~next);
+        uint32_t skip = flags & CLIENT_REPLY_SKIP_NEXT ? CLIENT_REPLY_SKIP : 0;
+        client_set_flags(c, skip, (CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT) & ~skip);
     }
 }
 

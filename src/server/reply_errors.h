@@ -17,33 +17,34 @@
 #define ERR_NOAUTH         "NOAUTH Authentication required."
 #define ERR_EXECABORT      "EXECABORT Transaction discarded because of previous errors."
 
-#define ERR_DEBUG_PROTECTED                                                                        \
-    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "  \
+#define ERR_DEBUG_PROTECTED                                                                       \
+    "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you " \
     "can run it from a local connection, otherwise you need to set this option in the "           \
     "configuration file, and then restart the server."
-#define ERR_MODULE_PROTECTED                                                                       \
-    "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", "    \
-    "you can run it from a local connection, otherwise you need to set this option in the "       \
+#define ERR_MODULE_PROTECTED                                                                    \
+    "ERR MODULE command not allowed. If the enable-module-command option is set to \"local\", " \
+    "you can run it from a local connection, otherwise you need to set this option in the "     \
     "configuration file, and then restart the server."
 #define ERR_MAX_CLIENTS "ERR max number of clients reached"
 #define ERR_WRONGPASS   "WRONGPASS invalid username-password pair or user is disabled."
-#define ERR_NO_PASSWORD                                                                            \
-    "ERR AUTH <password> called without any password configured for the default user. Are you "   \
+#define ERR_NO_PASSWORD                                                                         \
+    "ERR AUTH <password> called without any password configured for the default user. Are you " \
     "sure your configuration is correct?"
 #define ERR_NOPROTO "NOPROTO unsupported protocol version"
-#define ERR_HELLO_NOAUTH                                                                           \
-    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "      \
-    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the RESP " \
+#define ERR_HELLO_NOAUTH                                                                       \
+    "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "  \
+    "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " \
+    "RESP "                                                                                    \
     "protocol version at the same time"
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
 #define ERR_NO_CLIENT   "ERR No such client"
-#define ERR_PROTECTED_MODE                                                                         \
-    "DENIED Running in protected mode because protected mode is enabled and no password is set "   \
+#define ERR_PROTECTED_MODE                                                                        \
+    "DENIED Running in protected mode because protected mode is enabled and no password is set "  \
     "for the default user. In this mode connections are only accepted from the loopback "         \
     "interface. If you want to connect from external computers, you may adopt one of the "        \
     "following solutions: 1) Just disable protected mode sending the command 'CONFIG SET "        \
     "protected-mode no' from the loopback interface by connecting from the same host the server " \
-    "is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use "  \
+    "is running, however MAKE SURE it's not publicly accessible from internet if you do so. Use " \
     "CONFIG REWRITE to make this change permanent. 2) Alternatively you can just disable the "    \
     "protected mode by editing the configuration file, and setting the protected mode option to " \
     "'no', and then restarting the server. 3) If you started the server manually just for "       \
@@ -51,34 +52,35 @@
     "password for the default user. NOTE: You only need to do one of the above things in order "  \
     "for the server to start accepting connections from the outside."
 /* integers and times */
-#define ERR_NOT_INT        "ERR value is out of range, value must between -2147483648 and 2147483647"
-#define ERR_OFFSET_RANGE   "ERR offset is out of range"
-#define ERR_DECR_OVERFLOW  "ERR decrement would overflow"
-#define ERR_EXPIRE_TIME    "ERR invalid expire time in '%s' command"
-#define ERR_NUMKEYS        "ERR invalid numkeys value or out of range"
-#define ERR_ARITY          "ERR wrong number of arguments for '%s' command"
+#define ERR_NOT_INT       "ERR value is out of range, value must between -2147483648 and 2147483647"
+#define ERR_OFFSET_RANGE  "ERR offset is out of range"
+#define ERR_DECR_OVERFLOW "ERR decrement would overflow"
+#define ERR_EXPIRE_TIME   "ERR invalid expire time in '%s' command"
+#define ERR_NUMKEYS       "ERR invalid numkeys value or out of range"
+#define ERR_ARITY         "ERR wrong number of arguments for '%s' command"
 
 /* EXPIRE's options */
-#define ERR_EXPIRE_OPTION  "ERR Unsupported option %.*s"
-#define ERR_EXPIRE_NX      "ERR NX and XX, GT or LT options at the same time are not compatible"
-#define ERR_EXPIRE_GT_LT   "ERR GT and LT options at the same time are not compatible"
+#define ERR_EXPIRE_OPTION "ERR Unsupported option %.*s"
+#define ERR_EXPIRE_NX     "ERR NX and XX, GT or LT options at the same time are not compatible"
+#define ERR_EXPIRE_GT_LT  "ERR GT and LT options at the same time are not compatible"
 
 /* keys */
-#define ERR_CURSOR         "ERR invalid cursor"
-#define ERR_TYPE_NAME      "ERR unknown type name '%.*s'"
-#define ERR_IDLE_BUT_LFU                                                                           \
-    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "      \
+#define ERR_CURSOR    "ERR invalid cursor"
+#define ERR_TYPE_NAME "ERR unknown type name '%.*s'"
+#define ERR_IDLE_BUT_LFU                                                                     \
+    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when " \
     "switching between policies at runtime LRU and LFU data will take some time to adjust."
 #define ERR_FREQ_NOT_LFU                                                                           \
     "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that " \
     "when switching between policies at runtime LRU and LFU data will take some time to adjust."
 
 /* LCS */
-#define ERR_LCS_TYPE       "ERR The specified keys must contain string values"
-#define ERR_LCS_LEN_IDX    "ERR If you want both the length and indexes, please just use IDX."
-#define ERR_LCS_TOO_LONG   "ERR String too long for LCS"
-#define ERR_LCS_NO_MEMORY  "ERR Insufficient memory, failed allocating transient memory for LCS"
-#define ERR_LCS_MEMORY     "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
+#define ERR_LCS_TYPE      "ERR The specified keys must contain string values"
+#define ERR_LCS_LEN_IDX   "ERR If you want both the length and indexes, please just use IDX."
+#define ERR_LCS_TOO_LONG  "ERR String too long for LCS"
+#define ERR_LCS_NO_MEMORY "ERR Insufficient memory, failed allocating transient memory for LCS"
+#define ERR_LCS_MEMORY \
+    "ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len"
 
 /* COMMAND */
 #define ERR_KEYS_COMMAND   "ERR Invalid command specified"

@@ -23,16 +23,16 @@ struct test_case {
     bool on_goroutine;
 };
 
-#define TEST__REGISTER(m, n, t, g)                                                                 \
-    static void test_##m##_##n(void);                                                              \
-    static const struct test_case test_case_##m##_##n = {#m, #n, test_##m##_##n, t, g};            \
-    static const struct test_case *const test_ptr_##m##_##n                                        \
-        __attribute__((used, section("test_cases"))) = &test_case_##m##_##n;                       \
+#define TEST__REGISTER(m, n, t, g)                                                      \
+    static void test_##m##_##n(void);                                                   \
+    static const struct test_case test_case_##m##_##n = {#m, #n, test_##m##_##n, t, g}; \
+    static const struct test_case *const test_ptr_##m##_##n                             \
+        __attribute__((used, section("test_cases"))) = &test_case_##m##_##n;            \
     static void test_##m##_##n(void)
-#define TEST(m, n)                 TEST__REGISTER(m, n, 30, false)
-#define GO_TEST(m, n)              TEST__REGISTER(m, n, 30, true)
-#define TIMEOUT_TEST(m, n, t)      TEST__REGISTER(m, n, t, false)
-#define GO_TIMEOUT_TEST(m, n, t)   TEST__REGISTER(m, n, t, true)
+#define TEST(m, n)               TEST__REGISTER(m, n, 30, false)
+#define GO_TEST(m, n)            TEST__REGISTER(m, n, 30, true)
+#define TIMEOUT_TEST(m, n, t)    TEST__REGISTER(m, n, t, false)
+#define GO_TIMEOUT_TEST(m, n, t) TEST__REGISTER(m, n, t, true)
 
 #ifdef __cplusplus
 extern "C" {
@@ -44,22 +44,22 @@ void test_fail_now(void) __attribute__((noreturn));
 }
 #endif
 
-#define CHECK(c)                                                                                   \
-    do {                                                                                           \
-        if (!(c))                                                                                  \
-            test_fail(__FILE__, __LINE__, "failed: %s", #c);                                       \
+#define CHECK(c)                                             \
+    do {                                                     \
+        if (!(c))                                            \
+            test_fail(__FILE__, __LINE__, "failed: %s", #c); \
     } while (0)
-#define CHECK_EQ(a, b)                                                                             \
-    do {                                                                                           \
-        long long test_a = (long long)(a), test_b = (long long)(b);                                \
-        if (test_a != test_b)                                                                      \
-            test_fail(__FILE__, __LINE__, "%s is %lld, expected %s = %lld", #a, test_a, #b,        \
-                      test_b);                                                                     \
+#define CHECK_EQ(a, b)                                                                      \
+    do {                                                                                    \
+        long long test_a = (long long)(a), test_b = (long long)(b);                         \
+        if (test_a != test_b)                                                               \
+            test_fail(__FILE__, __LINE__, "%s is %lld, expected %s = %lld", #a, test_a, #b, \
+                      test_b);                                                              \
     } while (0)
-#define REQUIRE(c)                                                                                 \
-    do {                                                                                           \
-        if (!(c)) {                                                                                \
-            test_fail(__FILE__, __LINE__, "required: %s", #c);                                     \
-            test_fail_now();                                                                       \
-        }                                                                                          \
+#define REQUIRE(c)                                             \
+    do {                                                       \
+        if (!(c)) {                                            \
+            test_fail(__FILE__, __LINE__, "required: %s", #c); \
+            test_fail_now();                                   \
+        }                                                      \
     } while (0)

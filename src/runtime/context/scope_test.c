@@ -170,7 +170,7 @@ GO_TEST(scope, children_of_children)
         tu_scope_go(&s, nested_child, 20);
         rc = tu_scope_wait(&s);
     }
-    CHECK_EQ(rc, -EDOM); /* passed up through twenty scopes */
+    CHECK_EQ(rc, -EDOM);        /* passed up through twenty scopes */
     while (tu_goroutines() > 1) /* what is left of them is on its way out */
         tu_yield();
 }

@@ -52,13 +52,13 @@ struct chain {
 
 struct cache {
     struct chain chains[SIZE_CLASS_COUNT];
-    struct cache *next;  /* all caches ever made; under registry.lock */
-    bool idle;           /* its thread has ended: the next new one takes it; under registry.lock */
+    struct cache *next; /* all caches ever made; under registry.lock */
+    bool idle;          /* its thread has ended: the next new one takes it; under registry.lock */
 };
 
 struct central {
     struct tu__lock lock;
-    uint32_t batch;       /* blocks that move at once */
+    uint32_t batch; /* blocks that move at once */
     uint32_t span_pages, capacity;
     size_t block_bytes;
     struct span *partial; /* spans with a free or untouched block */
@@ -70,18 +70,21 @@ static __thread struct cache *this_cache __attribute__((tls_model("initial-exec"
 static struct central centrals[SIZE_CLASS_COUNT];
 
 /* Class of sizes up to 1024, by (size + 7) / 8: size_class_of as a table, which is the quicker. */
-#define EIGHT_CLASSES(class, at, n)                                                                \
-    [(at) + 1 ... (at) + (n)] = (class), [(at) + (n) + 1 ... (at) + 2 * (n)] = (class) + 1,        \
-    [(at) + 2 * (n) + 1 ... (at) + 3 * (n)] = (class) + 2,                                         \
-    [(at) + 3 * (n) + 1 ... (at) + 4 * (n)] = (class) + 3,                                         \
-    [(at) + 4 * (n) + 1 ... (at) + 5 * (n)] = (class) + 4,                                         \
-    [(at) + 5 * (n) + 1 ... (at) + 6 * (n)] = (class) + 5,                                         \
-    [(at) + 6 * (n) + 1 ... (at) + 7 * (n)] = (class) + 6,                                         \
-    [(at) + 7 * (n) + 1 ... (at) + 8 * (n)] = (class) + 7
+#define EIGHT_CLASSES(class, at, n)                                                       \
+    [(at) + 1 ...(at) + (n)] = (class), [(at) + (n) + 1 ...(at) + 2 * (n)] = (class) + 1, \
+                        [(at) + 2 * (n) + 1 ...(at) + 3 * (n)] = (class) + 2,             \
+                        [(at) + 3 * (n) + 1 ...(at) + 4 * (n)] = (class) + 3,             \
+                        [(at) + 4 * (n) + 1 ...(at) + 5 * (n)] = (class) + 4,             \
+                        [(at) + 5 * (n) + 1 ...(at) + 6 * (n)] = (class) + 5,             \
+                        [(at) + 6 * (n) + 1 ...(at) + 7 * (n)] = (class) + 6,             \
+                        [(at) + 7 * (n) + 1 ...(at) + 8 * (n)] = (class) + 7
 static const uint8_t class_of_eighth[129] = {
     [0] = 1,
-    EIGHT_CLASSES(1, 0, 1),    EIGHT_CLASSES(9, 8, 1),    EIGHT_CLASSES(17, 16, 2),
-    EIGHT_CLASSES(25, 32, 4), EIGHT_CLASSES(33, 64, 8),
+    EIGHT_CLASSES(1, 0, 1),
+    EIGHT_CLASSES(9, 8, 1),
+    EIGHT_CLASSES(17, 16, 2),
+    EIGHT_CLASSES(25, 32, 4),
+    EIGHT_CLASSES(33, 64, 8),
 };
 
 static struct {
@@ -121,10 +124,11 @@ static void mark_live(void *p, bool live)
              "tu_free(%p): inside a block, not its beginning", p);
     size_t i = offset / bytes;
     uint64_t bit = (uint64_t)1 << i % 64;
-    uint64_t old = live ? atomic_fetch_or(&s->live[i / 64], bit)
-                        : atomic_fetch_and(&s->live[i / 64], ~bit);
-    tu_check(((old & bit) != 0) != live, live ? "heap: block %p handed out twice"
-                                              : "tu_free(%p): the block was freed before", p);
+    uint64_t old =
+        live ? atomic_fetch_or(&s->live[i / 64], bit) : atomic_fetch_and(&s->live[i / 64], ~bit);
+    tu_check(((old & bit) != 0) != live,
+             live ? "heap: block %p handed out twice" : "tu_free(%p): the block was freed before",
+             p);
 }
 
 static void poison(struct block *b, size_t bytes)
@@ -162,15 +166,9 @@ bool tu__mem_fail_after(int64_t n)
 {
     return false;
 }
-static inline void poison(struct block *b, size_t bytes)
-{
-}
-static inline void debug_handed_out(struct block *b, unsigned class)
-{
-}
-static inline void debug_freed(struct block *b, unsigned class)
-{
-}
+static inline void poison(struct block *b, size_t bytes) {}
+static inline void debug_handed_out(struct block *b, unsigned class) {}
+static inline void debug_freed(struct block *b, unsigned class) {}
 #endif
 
 /* ---- chains ---- */
@@ -315,7 +313,7 @@ static void choose_span(struct central *c, size_t bytes)
 
 static void flush(struct cache *cache)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         struct chain *chain = &cache->chains[class];
         struct block *head = chain->head;
         uint32_t count = chain_count(chain);
@@ -340,7 +338,7 @@ static void thread_ends(void *value)
 
 static void start_locked(void)
 {
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         choose_span(&centrals[class], size_class_bytes(class));
     registry.has_key = pthread_key_create(&registry.key, thread_ends) == 0;
     registry.started = true;
@@ -356,7 +354,7 @@ static struct cache *new_cache_locked(void)
     struct cache *c = tu__pages_metadata(sizeof *c);
     if (!c)
         return NULL;
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         c->chains[class].limit = 2 * centrals[class].batch;
     c->next = registry.caches;
     registry.caches = c;
@@ -580,7 +578,7 @@ void tu_mem_stats(struct tu_mem_stats *out)
 {
     size_t used = atomic_load_explicit(&registry.large_bytes, memory_order_relaxed);
     tu__lock(&registry.lock);
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++) {
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++) {
         size_t blocks = atomic_load_explicit(&centrals[class].out, memory_order_relaxed);
         size_t cached = 0;
         for (const struct cache *c = registry.caches; c; c = c->next)
@@ -617,7 +615,8 @@ static void verify_span(const struct span *s, void *out)
     uint32_t free = 0;
     for (const struct block *b = s->free; b; b = b->next, free++) {
         size_t offset = (size_t)((const char *)b - tu__span_start(s));
-        tu_check(offset % c->block_bytes == 0 && offset / c->block_bytes < s->carved && free < s->carved,
+        tu_check(offset % c->block_bytes == 0 && offset / c->block_bytes < s->carved &&
+                     free < s->carved,
                  "heap: free list of a span");
     }
     tu_check(s->used + free == s->carved, "heap: %u blocks used + %u free of %u", s->used, free,
@@ -631,13 +630,13 @@ static void verify_span(const struct span *s, void *out)
 void tu__mem_verify(void)
 {
     size_t out[SIZE_CLASS_COUNT] = {0};
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         tu__lock(&centrals[class].lock);
     tu__pages_verify(verify_span, out);
-    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         tu_check(out[class] == atomic_load_explicit(&centrals[class].out, memory_order_relaxed),
                  "heap: %zu blocks out of class %u", out[class], class);
-    for (unsigned class = SIZE_CLASS_COUNT; class-- > 1;)
+    for (unsigned class = SIZE_CLASS_COUNT; class -- > 1;)
         tu__unlock(&centrals[class].lock);
 }
 

@@ -97,12 +97,8 @@ void tu_mem_stats(struct tu_mem_stats *out)
     *out = (struct tu_mem_stats){used, used, atomic_load(&peak_bytes)};
 }
 
-void tu__mem_flush(void)
-{
-}
+void tu__mem_flush(void) {}
 
-void tu__mem_verify(void)
-{
-}
+void tu__mem_verify(void) {}
 
 #endif

@@ -51,7 +51,7 @@ static size_t used_now(void)
 
 TEST(size_class, arithmetic)
 {
-    for (unsigned class = 2; class < SIZE_CLASS_COUNT; class++)
+    for (unsigned class = 2; class < SIZE_CLASS_COUNT; class ++)
         REQUIRE(size_class_bytes(class) > size_class_bytes(class - 1));
     CHECK_EQ(size_class_bytes(1), 8);
     CHECK_EQ(size_class_bytes(16), 128);

@@ -21,15 +21,15 @@
 
 #include <string.h>
 
-#define EXACT_BINS   64u
-#define BINS         256u
-#define GROW_BYTES   ((size_t)16 << 20)
-#define HUGE_BYTES   ((size_t)2 << 20)
-#define LARGEST_HEAP ((size_t)1 << 40)
+#define EXACT_BINS    64u
+#define BINS          256u
+#define GROW_BYTES    ((size_t)16 << 20)
+#define HUGE_BYTES    ((size_t)2 << 20)
+#define LARGEST_HEAP  ((size_t)1 << 40)
 #define SMALLEST_HEAP ((size_t)1 << 30)
-#define RETURN_PAGES 4u /* shorter runs are not worth a system call */
-#define KEEP_PAGES   ((size_t)2048)
-#define CHUNK_BYTES  ((size_t)64 << 10)
+#define RETURN_PAGES  4u /* shorter runs are not worth a system call */
+#define KEEP_PAGES    ((size_t)2048)
+#define CHUNK_BYTES   ((size_t)64 << 10)
 
 struct tu__pages tu__pages;
 
@@ -40,15 +40,15 @@ struct bin_set {
 
 static struct {
     struct tu__lock lock;
-    bool refused;                /* no address range could be reserved: every call fails */
-    size_t reserved_bytes;       /* multiple of GROW_BYTES */
+    bool refused;          /* no address range could be reserved: every call fails */
+    size_t reserved_bytes; /* multiple of GROW_BYTES */
     size_t table_committed_bytes;
-    struct bin_set free[2];      /* SPAN_CLEAN, SPAN_DIRTY */
+    struct bin_set free[2]; /* SPAN_CLEAN, SPAN_DIRTY */
     size_t free_pages[2];
     size_t returning_pages;
     size_t small_pages, large_pages;
-    struct span *spare;          /* span structs to use again, linked through next */
-    char *chunk;                 /* rest of the current piece of metadata */
+    struct span *spare; /* span structs to use again, linked through next */
+    char *chunk;        /* rest of the current piece of metadata */
     size_t chunk_left, metadata_bytes;
 } heap;
 
@@ -304,7 +304,7 @@ struct span *tu__pages_take(size_t pages, unsigned class, bool zero)
     struct span *s = take_locked(pages, zero);
     if (s) {
         s->zero = s->state == SPAN_CLEAN;
-        s->class = (uint8_t)class;
+        s->class = (uint8_t) class;
         s->next = s->prev = NULL;
         if (class) {
             s->state = SPAN_SMALL;
@@ -328,7 +328,8 @@ static void return_some(void)
     if (heap.free_pages[SPAN_DIRTY] <= keep)
         return;
     struct bin_set *dirty = &heap.free[SPAN_DIRTY];
-    for (unsigned bin = BINS; bin-- > bin_of(RETURN_PAGES) && heap.free_pages[SPAN_DIRTY] > keep / 2;)
+    for (unsigned bin = BINS;
+         bin-- > bin_of(RETURN_PAGES) && heap.free_pages[SPAN_DIRTY] > keep / 2;)
         while (dirty->runs[bin] && heap.free_pages[SPAN_DIRTY] > keep / 2) {
             struct span *s = dirty->runs[bin];
             bin_remove(s);

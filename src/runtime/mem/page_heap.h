@@ -29,15 +29,16 @@ enum span_state { SPAN_CLEAN, SPAN_DIRTY, SPAN_RETURNING, SPAN_SMALL, SPAN_LARGE
 enum { PAGE_NONE = 0, PAGE_LARGE = 255 }; /* between them: a size class */
 
 struct span {
-    struct span *next, *prev; /* free run: its bin. Small: the class's partial list, under its lock */
-    void *free;               /* small: blocks given back, linked through their first word */
-    uint32_t first, pages;    /* page numbers; fixed while in use */
-    uint32_t used;            /* small: blocks that are with users or in caches */
-    uint32_t carved;          /* small: blocks that were ever handed out; the rest is untouched */
-    uint32_t capacity;        /* small: blocks that fit */
-    uint8_t state, class;     /* enum span_state; size class of a small one */
-    bool listed;              /* small: in the partial list, i.e. used < capacity */
-    bool zero;                /* large: was a clean run when it was handed out */
+    struct span *next,
+        *prev;             /* free run: its bin. Small: the class's partial list, under its lock */
+    void *free;            /* small: blocks given back, linked through their first word */
+    uint32_t first, pages; /* page numbers; fixed while in use */
+    uint32_t used;         /* small: blocks that are with users or in caches */
+    uint32_t carved;       /* small: blocks that were ever handed out; the rest is untouched */
+    uint32_t capacity;     /* small: blocks that fit */
+    uint8_t state, class;  /* enum span_state; size class of a small one */
+    bool listed;           /* small: in the partial list, i.e. used < capacity */
+    bool zero;             /* large: was a clean run when it was handed out */
 #ifdef TU_DEBUG
     _Atomic uint64_t live[64]; /* a bit per block: with a user. 32 KiB / 8 is the most blocks */
 #endif
@@ -56,8 +57,8 @@ extern struct tu__pages tu__pages;
 static inline uint64_t tu__page_entry(const void *p)
 {
     size_t offset = (uintptr_t)p - tu__pages.base;
-    if (__builtin_expect(
-            offset >= atomic_load_explicit(&tu__pages.committed, memory_order_relaxed), 0))
+    if (__builtin_expect(offset >= atomic_load_explicit(&tu__pages.committed, memory_order_relaxed),
+                         0))
         return 0;
     return atomic_load_explicit(&tu__pages.table[offset >> PAGE_SHIFT], memory_order_relaxed);
 }

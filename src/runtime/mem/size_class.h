@@ -27,7 +27,7 @@ static inline unsigned size_class_of(size_t size)
 static inline size_t size_class_bytes(unsigned class)
 {
     if (class <= 16)
-        return (size_t)class * 8;
+        return (size_t) class * 8;
     unsigned step = (class - 17) % 8, log = 7 + (class - 17) / 8;
     return (size_t)(9 + step) << (log - 3);
 }

@@ -213,7 +213,8 @@ int tu__conn_wait(tu_conn *c, bool for_read)
         rc = -ETIMEDOUT;
     else if (cancel)
         rc = tu__cancel_error(cancel);
-    if (rc < 0 || atomic_load_explicit(for_read ? &c->readable : &c->writable, memory_order_acquire)) {
+    if (rc < 0 ||
+        atomic_load_explicit(for_read ? &c->readable : &c->writable, memory_order_acquire)) {
         tu__unlock(&c->lock);
         return rc;
     }
@@ -360,8 +361,7 @@ static void expire(tu_conn *c, bool for_read)
 {
     tu__lock(&c->lock);
     *(for_read ? &c->read_expired : &c->write_expired) = true;
-    struct tu__place *list =
-        claim_all(for_read ? &c->readers : &c->writers, CONN_EXPIRED, NULL);
+    struct tu__place *list = claim_all(for_read ? &c->readers : &c->writers, CONN_EXPIRED, NULL);
     tu__unlock(&c->lock);
     wake_all(list);
 }

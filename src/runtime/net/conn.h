@@ -32,17 +32,17 @@ struct conn_deadlines {
 
 struct tu_conn {
     struct pollable poll;
-    struct task task;              /* serving: queued when there is something to do */
-    struct tu__lock lock;          /* queues, flags below */
+    struct task task;     /* serving: queued when there is something to do */
+    struct tu__lock lock; /* queues, flags below */
     int fd;
-    _Atomic uint32_t references;   /* blocking calls inside, plus one until tu_close */
-    _Atomic uint32_t serve_state;  /* TU_SERVE_* events and SERVE_ACTIVE; serve.c */
+    _Atomic uint32_t references;  /* blocking calls inside, plus one until tu_close */
+    _Atomic uint32_t serve_state; /* TU_SERVE_* events and SERVE_ACTIVE; serve.c */
     _Atomic bool readable, writable, hangup;
-    _Atomic bool serving;          /* events go to the handler */
-    _Atomic bool want_write;       /* serving: a write was short */
-    bool read_more;                /* serving: the last read may not have been the end */
+    _Atomic bool serving;                     /* events go to the handler */
+    _Atomic bool want_write;                  /* serving: a write was short */
+    bool read_more;                           /* serving: the last read may not have been the end */
     bool closed, read_expired, write_expired; /* under lock */
-    uint16_t proc;                 /* whose poller it is registered with */
+    uint16_t proc;                            /* whose poller it is registered with */
     struct tu__queue readers, writers;
     struct conn_deadlines *deadlines;
     tu_serve_fn handler;

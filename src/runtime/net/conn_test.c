@@ -1,14 +1,14 @@
 /* conn_test.c - sockets: echo on goroutines and on tu_serve, deadlines, close, half-close, pressure. */
 #include "support/testing.h"
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <netinet/in.h>
-#include <unistd.h>
 #include <tuco.h>
+#include <unistd.h>
 
 static void dial_address(tu_listener *l, char *text, size_t size)
 {
@@ -196,8 +196,7 @@ GO_TEST(conn, context_ends_read_and_accept)
     REQUIRE(tu_dial(&c, address) == 0);
     REQUIRE(tu_accept(l, &a) == 0);
     tu_context *ctx = tu_with_timeout(NULL, 10 * TU_MS);
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         CHECK_EQ(tu_read(c, buffer, sizeof buffer), -ETIMEDOUT);
         tu_conn *none = NULL;
         CHECK_EQ(tu_accept(l, &none), -ETIMEDOUT);
@@ -243,7 +242,8 @@ GO_TEST(conn, big_write_with_slow_reader)
     char *data = malloc(TOTAL);
     for (size_t i = 0; i < TOTAL; i++)
         data[i] = (char)(i % 251);
-    struct iovec parts[3] = {{data, 1000}, {data + 1000, 5 << 20}, {data + 1000 + (5 << 20), TOTAL - 1000 - (5 << 20)}};
+    struct iovec parts[3] = {
+        {data, 1000}, {data + 1000, 5 << 20}, {data + 1000 + (5 << 20), TOTAL - 1000 - (5 << 20)}};
     CHECK_EQ(tu_writev(c, parts, 3), TOTAL);
     for (int i = 0; i < 1000 && !atomic_load(&finished); i++)
         (void)tu_sleep(5 * TU_MS);

@@ -70,8 +70,9 @@ static void finish(tu_conn *c)
 static void call_handler(struct task *task)
 {
     tu_conn *c = (tu_conn *)((char *)task - offsetof(struct tu_conn, task));
-    uint32_t events = atomic_fetch_and_explicit(&c->serve_state, ~(uint32_t)SERVE_EVENTS,
-                                                memory_order_acq_rel) & SERVE_EVENTS;
+    uint32_t events =
+        atomic_fetch_and_explicit(&c->serve_state, ~(uint32_t)SERVE_EVENTS, memory_order_acq_rel) &
+        SERVE_EVENTS;
     c->read_more = false;
     enum tu_serve_next next = c->handler(c, events, c->state);
     if (next == TU_SERVE_CLOSE) {
@@ -84,7 +85,8 @@ static void call_handler(struct task *task)
     if (again)
         atomic_fetch_or_explicit(&c->serve_state, TU_SERVE_READABLE, memory_order_relaxed);
     while (!again && !(state & SERVE_EVENTS))
-        if (atomic_compare_exchange_weak_explicit(&c->serve_state, &state, state & ~(uint32_t)SERVE_ACTIVE,
+        if (atomic_compare_exchange_weak_explicit(&c->serve_state, &state,
+                                                  state & ~(uint32_t)SERVE_ACTIVE,
                                                   memory_order_acq_rel, memory_order_relaxed))
             return; /* idle; from here on another thread may run, and close, the conn */
     tu__submit(&c->task.run, SUBMIT_BACK);
@@ -100,6 +102,7 @@ int tu_serve(tu_conn *c, const struct tu_serve_options *options)
     c->task.call = call_handler;
     /* release: the handler's fields before the poller's acquire of `serving` */
     atomic_store_explicit(&c->serving, true, memory_order_release);
-    tu__serve_raise(c, TU_SERVE_READABLE); /* what came before `serving` was set is looked for once */
+    tu__serve_raise(c,
+                    TU_SERVE_READABLE); /* what came before `serving` was set is looked for once */
     return 0;
 }

@@ -15,7 +15,7 @@
 enum { ARENA_SIZE = 1 << 30, ARENAS_MAX = 4096, GUARD_SIZE = 16 << 10 };
 
 static struct {
-    struct tu__lock lock;      /* carving */
+    struct tu__lock lock; /* carving */
     size_t slot_size;
     _Atomic uint32_t arena_count;
     _Atomic size_t used[ARENAS_MAX]; /* slots carved */
@@ -40,7 +40,8 @@ static char *carve_locked(void)
 {
     uint32_t count = atomic_load_explicit(&stacks.arena_count, memory_order_relaxed);
     size_t per_arena = ARENA_SIZE / stacks.slot_size;
-    if (count == 0 || atomic_load_explicit(&stacks.used[count - 1], memory_order_relaxed) == per_arena) {
+    if (count == 0 ||
+        atomic_load_explicit(&stacks.used[count - 1], memory_order_relaxed) == per_arena) {
         if (count == ARENAS_MAX)
             return NULL;
         char *arena = vm_reserve_stacks(ARENA_SIZE);

@@ -22,16 +22,16 @@ struct g {
     struct tu__cancel *inherited; /* the one it was started with; holds a reference */
     _Atomic uint32_t why;         /* enum tu__wait while parked, for dumps */
     uint32_t nopark;              /* > 0: a park is a bug */
-    bool deep;                    /* its stack may hold pages below the top one; see goroutine_trim */
-    bool alive;                   /* started and not finished; written by its runner */
+    bool deep;  /* its stack may hold pages below the top one; see goroutine_trim */
+    bool alive; /* started and not finished; written by its runner */
     uint8_t argument_count;
     uint16_t stack_class;
     void (*entry)(void);
     uintptr_t words[6];
-    struct task *task;            /* instead of entry: a task that borrows this stack */
-    const struct tu_site *site;   /* where it was started */
+    struct task *task;          /* instead of entry: a task that borrows this stack */
+    const struct tu_site *site; /* where it was started */
     uint64_t id;
-    void *stack_low;              /* lowest usable address, above the guard */
+    void *stack_low; /* lowest usable address, above the guard */
     struct fiber fiber;
 };
 

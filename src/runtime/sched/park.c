@@ -95,8 +95,8 @@ void tu__sleeper_wake(struct tu__sleeper *s)
         futex_wake(&s->signal, 1); /* s may be gone: a stray wake is harmless */
         return;
     }
-    if (s->shared && atomic_exchange_explicit(&s->signal, SIGNAL_WOKEN, memory_order_acq_rel) !=
-                         SIGNAL_PARKED)
+    if (s->shared &&
+        atomic_exchange_explicit(&s->signal, SIGNAL_WOKEN, memory_order_acq_rel) != SIGNAL_PARKED)
         return; /* not parked yet: it will notice */
     tu__submit(&g->run, SUBMIT_FRONT);
 }

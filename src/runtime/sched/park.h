@@ -71,19 +71,20 @@ enum tu__wait {
 };
 
 struct tu__sleeper {
-    struct g *g;              /* the goroutine, or NULL: a plain thread, which sleeps on `signal` */
-    _Atomic uint32_t signal;  /* 0; 1 woken; 2 a shared goroutine is parked. A thread's futex word */
-    _Atomic int32_t outcome;  /* 0 pending; else what the winning waker passed to the claim */
-    bool shared;              /* claims are compare-and-swaps */
+    struct g *g;             /* the goroutine, or NULL: a plain thread, which sleeps on `signal` */
+    _Atomic uint32_t signal; /* 0; 1 woken; 2 a shared goroutine is parked. A thread's futex word */
+    _Atomic int32_t outcome; /* 0 pending; else what the winning waker passed to the claim */
+    bool shared;             /* claims are compare-and-swaps */
 };
 
 /* One place in a queue. Owner of all fields: whoever holds the object's lock. */
 struct tu__place {
     struct tu__place *next, *prev;
     struct tu__sleeper *sleeper;
-    void *element;  /* channels: where the value is, or goes */
-    int32_t outcome; /* what a waker through this place claims with: > 0; a select case's index + 1 */
-    bool queued;    /* still linked */
+    void *element; /* channels: where the value is, or goes */
+    int32_t
+        outcome; /* what a waker through this place claims with: > 0; a select case's index + 1 */
+    bool queued; /* still linked */
 };
 
 /* A first-in-first-out queue of places. Zero is empty. */

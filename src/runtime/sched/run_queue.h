@@ -16,8 +16,8 @@
 #pragma once
 
 #include <stdatomic.h>
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum runnable_kind { RUNNABLE_GOROUTINE, RUNNABLE_TASK };

@@ -11,11 +11,11 @@
 
 #include "base/check.h"
 #include "platform/clock.h"
-#include "platform/cpu.h"
 #include "platform/context_switch.h"
+#include "platform/cpu.h"
+#include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
-#include "platform/fault.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +23,14 @@
 enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 /* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
 enum { RING_RESERVE = 8 };
-enum { FAIRNESS_TICKS = 61, STREAK_MAX = 64, FREE_G_MAX = 64, HOT_G = 4, DEEP_BYTES = 3 * 1024, TIMER_TICKS = 16 };
+enum {
+    FAIRNESS_TICKS = 61,
+    STREAK_MAX = 64,
+    FREE_G_MAX = 64,
+    HOT_G = 4,
+    DEEP_BYTES = 3 * 1024,
+    TIMER_TICKS = 16
+};
 
 struct sched tu__sched;
 __thread struct m *tu__m_tls __attribute__((tls_model("initial-exec"))) = NULL;
@@ -70,8 +77,7 @@ static void free_g_put(struct p *p, struct g *g)
 
 static struct g *free_g_get(struct p *p)
 {
-    if (p && !p->free_g &&
-        atomic_load_explicit(&tu__sched.free_count, memory_order_relaxed) > 0) {
+    if (p && !p->free_g && atomic_load_explicit(&tu__sched.free_count, memory_order_relaxed) > 0) {
         tu__lock(&tu__sched.lock);
         while (tu__sched.free_g && p->free_count < FREE_G_MAX / 2) {
             struct runnable *r = tu__sched.free_g;
@@ -789,10 +795,12 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
         if (p) {
             count_up(&p->started);
             g->id = atomic_load_explicit(&p->started, memory_order_relaxed) *
-                        (tu__sched.proc_count + 1) + p->index;
+                        (tu__sched.proc_count + 1) +
+                    p->index;
         } else {
             g->id = atomic_fetch_add_explicit(&tu__sched.foreign_started, 1, memory_order_relaxed) *
-                        (tu__sched.proc_count + 1) + tu__sched.proc_count;
+                        (tu__sched.proc_count + 1) +
+                    tu__sched.proc_count;
         }
         if (p)
             start_on(p, &g->run);
@@ -822,7 +830,8 @@ void tu_yield(void)
     }
     struct p *p = tu__enter(m);
     uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
-    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) && p->fresh_count == 0 &&
+    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
+                 p->fresh_count == 0 &&
                  atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
                  !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
                  atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) == INT64_MAX;

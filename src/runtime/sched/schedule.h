@@ -46,11 +46,11 @@ struct m {
     _Atomic uint32_t lost;       /* LOST_*; see the protocol above */
     void (*after)(void *arg);    /* runs on the next stack, once the old context is saved */
     void *after_arg;
-    void *loop_sp;               /* the scheduler loop's saved stack pointer */
-    bool spinning;               /* counted in sched.spinning: looks for work */
-    _Atomic uint32_t blocking;   /* tu_blocking_begin nesting */
-    _Atomic uint32_t wake;       /* futex while in the idle list */
-    struct p *next_p;            /* given with the wake */
+    void *loop_sp;             /* the scheduler loop's saved stack pointer */
+    bool spinning;             /* counted in sched.spinning: looks for work */
+    _Atomic uint32_t blocking; /* tu_blocking_begin nesting */
+    _Atomic uint32_t wake;     /* futex while in the idle list */
+    struct p *next_p;          /* given with the wake */
     struct m *idle_next;
     uint64_t random;
     struct fiber fiber;
@@ -61,31 +61,32 @@ struct timer_heap {
     struct tu__lock lock;
     struct tu__timer **items; /* 4-ary heap by when_ns */
     uint32_t count, capacity;
-    _Atomic int64_t next_ns;  /* items[0]->when_ns, or INT64_MAX; written under lock */
+    _Atomic int64_t next_ns; /* items[0]->when_ns, or INT64_MAX; written under lock */
 };
 
 struct p {
     uint32_t index;
-    uint32_t streak;             /* consecutive runs from runnext or fresh */
-    uint64_t last_ready_ticks;   /* clock_ticks of the last wake decision */
-    struct runnable *free_g;     /* dead goroutines, most recent first */
+    uint32_t streak;           /* consecutive runs from runnext or fresh */
+    uint64_t last_ready_ticks; /* clock_ticks of the last wake decision */
+    struct runnable *free_g;   /* dead goroutines, most recent first */
     uint32_t free_count;
-    uint64_t trimmed_ticks;      /* when free_g was last looked through */
-    _Atomic uint32_t tick;       /* scheduling decisions; the monitor watches it */
-    _Atomic uint32_t attention;  /* set by the monitor: leave the fast path once */
+    uint64_t trimmed_ticks;     /* when free_g was last looked through */
+    _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
+    _Atomic uint32_t attention; /* set by the monitor: leave the fast path once */
     _Atomic(struct m *) m;
     _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
-    uint32_t fresh_count;        /* owner */
-    struct runnable *fresh[FRESH_MAX]; /* started here and not yet run, newest last; not stealable */
+    uint32_t fresh_count;               /* owner */
+    struct runnable
+        *fresh[FRESH_MAX]; /* started here and not yet run, newest last; not stealable */
     _Alignas(64) struct run_queue queue;
     _Alignas(64) _Atomic uint32_t asleep; /* 1 while its M waits in the poller and may be claimed */
     struct poll poll;
     struct timer_heap timers;
     /* the pace of this P, for dispatch_events; owner */
-    uint64_t round_began;        /* clock_ticks when the last poll had returned */
-    _Atomic int64_t pace_ticks;  /* of one scheduling decision, smoothed; the monitor reads it */
+    uint64_t round_began;       /* clock_ticks when the last poll had returned */
+    _Atomic int64_t pace_ticks; /* of one scheduling decision, smoothed; the monitor reads it */
     uint32_t round_tick;
-    _Atomic uint32_t conns;      /* registered with `poll`; the spreading of tu__conn_next_proc */
+    _Atomic uint32_t conns; /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */
     uint32_t seen_tick;
     int64_t seen_ns;
@@ -94,14 +95,14 @@ struct p {
 struct sched {
     uint32_t proc_count;
     struct p *procs;
-    _Alignas(64) _Atomic int32_t idle_count;  /* Ps asleep */
-    _Atomic int32_t spinning;    /* Ms that look for work */
-    _Alignas(64) struct tu__lock lock; /* global queue, idle Ms, free list */
+    _Alignas(64) _Atomic int32_t idle_count; /* Ps asleep */
+    _Atomic int32_t spinning;                /* Ms that look for work */
+    _Alignas(64) struct tu__lock lock;       /* global queue, idle Ms, free list */
     struct runnable *global_head, *global_tail;
     _Atomic uint32_t global_count;
     struct m *idle_ms;
     struct runnable *free_g;
-    _Atomic uint32_t free_count; /* written under lock */
+    _Atomic uint32_t free_count;                        /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
     _Atomic uint32_t monitor_asleep; /* futex of the monitor while every P is asleep */
 };

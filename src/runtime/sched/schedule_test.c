@@ -98,7 +98,8 @@ GO_TEST(schedule, hogs_on_every_p)
     atomic_store(&stop, true);
     wait_for((int)tu_maxprocs(), TU_S);
     printf("  hogs: worst delay %.2f ms\n", (double)worst / 1e6);
-    CHECK(worst < 100 * TU_MS); /* the figure that is judged is measured by bench/ on a quiet machine */
+    CHECK(worst <
+          100 * TU_MS); /* the figure that is judged is measured by bench/ on a quiet machine */
 }
 
 static void blocker(void)

@@ -142,8 +142,8 @@ static int watch(struct waiter *w, struct tu__cancel *context)
     return tu__cancel_watch(context, &w->cancel);
 }
 
-int tu__semaphore_wait(uint32_t *word, bool (*enter)(void *arg), void (*leave)(void *arg), void *arg,
-                       enum tu__wait why)
+int tu__semaphore_wait(uint32_t *word, bool (*enter)(void *arg), void (*leave)(void *arg),
+                       void *arg, enum tu__wait why)
 {
     struct bucket *b = bucket_of(word);
     struct tu__cancel *context = tu__cancel_current();

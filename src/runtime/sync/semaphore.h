@@ -26,8 +26,8 @@ void tu__semaphore_release(uint32_t *word, uint32_t count);
  * bucket's lock and says whether to wait; `leave(arg)` is called under it when a wait ends by the
  * current context instead of tu__semaphore_open. 0 (opened, or enter was false), or the context's
  * error. May park. */
-int tu__semaphore_wait(uint32_t *word, bool (*enter)(void *arg), void (*leave)(void *arg), void *arg,
-                       enum tu__wait why);
+int tu__semaphore_wait(uint32_t *word, bool (*enter)(void *arg), void (*leave)(void *arg),
+                       void *arg, enum tu__wait why);
 
 /* Wakes all who wait for the event, if `may_open(arg)`, called under the bucket's lock, agrees.
  * Returns what it said. Never parks. */

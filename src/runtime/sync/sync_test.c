@@ -68,11 +68,11 @@ static void spin_ns(int64_t ns)
 }
 
 /* Waits for a condition that others make true soon. */
-#define EVENTUALLY(c)                                                                              \
-    do {                                                                                           \
-        for (int tries = 0; !(c) && tries < 20000; tries++)                                        \
-            (void)tu_sleep(100 * TU_US);                                                           \
-        REQUIRE(c);                                                                                \
+#define EVENTUALLY(c)                                       \
+    do {                                                    \
+        for (int tries = 0; !(c) && tries < 20000; tries++) \
+            (void)tu_sleep(100 * TU_US);                    \
+        REQUIRE(c);                                         \
     } while (0)
 
 /* ---- mutex ---- */
@@ -429,15 +429,15 @@ GO_TEST(wait_group, wait_ends_with_the_context)
     tu_wait_group_add(&g, 1);
     tu_context *soon = tu_with_timeout(NULL, 5 * TU_MS);
     REQUIRE(soon);
-    tu_in_context(soon)
-    {
+    tu_in_context(soon) {
         CHECK_EQ(tu_wait_group_wait(&g), -ETIMEDOUT);
         CHECK_EQ(tu_wait_group_wait(&g), -ETIMEDOUT); /* at once now */
     }
     CHECK_EQ(g.state, (uint64_t)1 << 32); /* no waiter left behind */
     REQUIRE(tu_go(finish_one, &g) == 0);
     CHECK_EQ(tu_wait_group_wait(&g), 0);
-    tu_in_context(soon) CHECK_EQ(tu_wait_group_wait(&g), 0); /* nothing to wait for */
+    tu_in_context(soon)
+        CHECK_EQ(tu_wait_group_wait(&g), 0); /* nothing to wait for */
     tu_context_release(soon);
 }
 
@@ -459,7 +459,8 @@ GO_TEST(wait_group, context_races_with_done)
         REQUIRE(tu_go(cancel_it, ctx) == 0);
         REQUIRE(tu_go(finish_one, g) == 0);
         int rc = 0;
-        tu_in_context(ctx) rc = tu_wait_group_wait(g);
+        tu_in_context(ctx)
+            rc = tu_wait_group_wait(g);
         CHECK(rc == 0 || rc == -ECANCELED);
         *(rc ? &cancelled : &ended) += 1;
         CHECK_EQ(tu_wait_group_wait(g), 0);
@@ -661,8 +662,7 @@ GO_TEST(condition, broadcast_wakes_all)
 
 static void wait_cancelled(struct box *b, tu_context *ctx, struct tu_wait_group *done)
 {
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         tu_mutex_lock(&b->mutex);
         b->waiting++;
         int rc = tu_condition_wait(&b->changed, &b->mutex);
