@@ -24,24 +24,44 @@ static void filter(tu_channel *in, tu_channel *out, int prime)
     tu_channel_close(in);
 }
 
-static void sieve(void *arg)
+/* Prints `count` primes; false when memory ran out before. */
+static bool sieve(tu_channel **chain, int count)
 {
-    int count = *(int *)arg, prime = 0;
-    tu_chan(int) c = tu_make_chan(int, 0);
-    if (tu_go(count_up, tu_chan_untyped(c)) != 0)
-        return;
-    for (int i = 0; i < count && tu_recv(c, &prime) == 0; i++) {
-        printf("%d\n", prime);
-        tu_chan(int) next = tu_make_chan(int, 0);
-        if (tu_go(filter, tu_chan_untyped(c), tu_chan_untyped(next), prime) != 0)
-            return;
-        c = next;
+    int prime = 0, made = 0;
+    tu_scope(s) {
+        chain[made++] = tu_channel_make(sizeof(int), 0);
+        tu_scope_go(&s, count_up, chain[0]);
+        while (made <= count && tu_channel_recv(chain[made - 1], &prime) == 0) {
+            printf("%d\n", prime);
+            chain[made++] = tu_channel_make(sizeof(int), 0);
+            tu_scope_go(&s, filter, chain[made - 2], chain[made - 1], prime);
+        }
+        tu_channel_close(chain[made - 1]);
     }
-    tu_close_chan(c);
+    /* The scope has joined everyone: nobody uses the channels any more. */
+    for (int i = 0; i < made; i++)
+        tu_channel_free(chain[i]);
+    return made == count + 1;
+}
+
+struct arguments {
+    int count;
+    int status;
+};
+
+static void run(void *arg)
+{
+    struct arguments *arguments = arg;
+    tu_channel **chain = tu_alloc_zeroed((size_t)(arguments->count + 1) * sizeof *chain);
+    if (chain && sieve(chain, arguments->count))
+        arguments->status = 0;
+    tu_free(chain);
 }
 
 int main(int argc, char **argv)
 {
-    int count = argc > 1 ? atoi(argv[1]) : 20;
-    return tu_main(NULL, sieve, &count) ? 1 : 0;
+    struct arguments arguments = {argc > 1 ? atoi(argv[1]) : 20, 1};
+    if (arguments.count < 1 || arguments.count > 100000)
+        return 2;
+    return tu_main(NULL, run, &arguments) ? 1 : arguments.status;
 }
