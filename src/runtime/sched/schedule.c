@@ -577,7 +577,7 @@ static void measure_pace(struct p *p)
 /* Queues what the poller reported, and lets another P help when it is much: when what waits here
  * would take longer than TU__HELP_TICKS at this P's pace. A wake costs two context switches and, on a
  * machine whose cores are busy, takes one of them from somebody else; below that the requests are
- * served cheaper where they are (docs/decisions/0006). */
+ * served cheaper where they are (docs/decisions/0007). */
 static void dispatch_events(struct m *m, struct p *p, int n)
 {
     for (int i = 0; i < n; i++)
