@@ -45,7 +45,7 @@ layers: bootstrap-build bootstrap-test  ## floors, cycles, lone headers, file an
 
 tidy: bootstrap-build bootstrap-check
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
-	@git ls-files 'src/*.c' 'bench/*.c' | grep -v '_fuzz\.c$$' | xargs -P $(JOBS) -n 8 clang-tidy -quiet -p $(BUILD)
+	@git ls-files 'src/*.c' | grep -vE '_(fuzz|test)\.c$$' | xargs -P $(JOBS) -n 8 clang-tidy -quiet -p $(BUILD)
 
 asan: bootstrap-build bootstrap-test  ## the tests with AddressSanitizer, UBSan and assertions (build-asan/)
 	@cmake -S . -B build-asan -G Ninja -DTUCO_SANITIZE=address,undefined -DTUCO_DEBUG=ON >/dev/null
