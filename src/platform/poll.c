@@ -30,12 +30,6 @@ int poll_add(struct poll *poll, int fd, void *data)
     return epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
 }
 
-int poll_remove(struct poll *poll, int fd)
-{
-    struct epoll_event unused = {0};
-    return epoll_ctl(poll->epoll_fd, EPOLL_CTL_DEL, fd, &unused) < 0 ? -errno : 0;
-}
-
 /* ThreadSanitizer knows epoll_wait, not epoll_pwait2: through the latter it sees no order between
  * poll_add and the event, and holds back signals for as long as the call sleeps. */
 #if defined(__SANITIZE_THREAD__)

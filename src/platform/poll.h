@@ -1,6 +1,6 @@
 /* poll.h - edge-triggered readiness (epoll) with a way to wake the waiter from another thread.
  *
- * One thread at a time waits; any thread may add, wake and remove.
+ * Any thread may wait, add and wake; each event goes to one waiter. Closing a descriptor removes it.
  */
 #pragma once
 
@@ -23,7 +23,6 @@ enum { POLL_EVENTS_MAX = 128 };
 int poll_init(struct poll *poll); /* 0 or -errno */
 /* Registers `fd` for both directions, once for its life; closing it removes it. 0 or -errno. */
 int poll_add(struct poll *poll, int fd, void *data);
-int poll_remove(struct poll *poll, int fd);
 /* Waits at most timeout_ns (negative: for ever, 0: not at all). The number of events; 0 also after a
  * signal. *woken (may be NULL): a poll_wake was consumed; whoever polls in another's place must pass
  * it on. */

@@ -24,8 +24,6 @@ struct g {
     uint32_t nopark;              /* > 0: a park is a bug */
     bool deep;  /* its stack may hold pages below the top one; see goroutine_trim */
     bool alive; /* started and not finished; written by its runner */
-    uint8_t argument_count;
-    uint16_t stack_class;
     void (*entry)(void);
     uintptr_t words[6];
     struct task *task;          /* instead of entry: a task that borrows this stack */

@@ -16,7 +16,6 @@
 #include "platform/thread.h"
 
 enum { PERIOD_NS = 2000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
-enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 
 /* True if the P is ours now. */
 static bool take_from(struct p *p, struct m *m)

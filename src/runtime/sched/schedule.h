@@ -12,7 +12,8 @@
  *              3 reads idle_count and spinning;                            3 full fence (the RMWs)
  *                if idle and nobody spins: wakes one, who spins            4 looks at every queue again
  *   The submitter sees the sleeper, or the sleeper sees the work. A spinner that finds work and was
- *   the last one wakes another, since the submitter relied on it.
+ *   the last one wakes another, since the submitter relied on it; so does a waker that finds nobody
+ *   to claim: it gives its token back and looks at every queue again.
  *
  * Losing a P (a hog, or a blocking call); model: tests/models/retake.pml
  *   M entering the runtime                       monitor
@@ -38,6 +39,10 @@
 enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
 /* About 500 us: what may wait for one P before another is woken; see dispatch_events. */
 enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
+
+/* m->lost; its edges are those of the protocol above: NO -> ASKED (monitor), ASKED -> NO (either),
+ * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P). */
+enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
 
 struct m {
     struct g *g;                 /* running goroutine; NULL in the scheduler loop */
