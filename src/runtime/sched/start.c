@@ -67,6 +67,7 @@ int tu_start(const struct tu_options *options)
     for (unsigned i = 0; i < n; i++) {
         procs[i].index = i;
         atomic_store(&procs[i].timers.next_ns, INT64_MAX);
+        atomic_store(&procs[i].pace_ticks, TU__PACE_AT_START);
         rc = poll_init(&procs[i].poll);
         if (rc < 0)
             return rc;
