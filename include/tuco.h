@@ -5,6 +5,7 @@
 #include <tuco/chan.h>
 #include <tuco/context.h>
 #include <tuco/defer.h>
+#include <tuco/file.h>
 #include <tuco/go.h>
 #include <tuco/mem.h>
 #include <tuco/net.h>

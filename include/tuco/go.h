@@ -17,6 +17,7 @@ TU_BEGIN_DECLS
 struct tu_options {
     unsigned maxprocs; /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
     size_t stack_size; /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
+    unsigned blocking_calls; /* threads that tu_blocking_call may use at once; 0: 64 */
 };
 
 /* Starts the runtime, runs main_fn(arg) as a goroutine, and returns when it has returned: 0, or
@@ -56,6 +57,17 @@ TU_API uint64_t tu_goroutine_id(void);
  * needed for correctness. They nest; nothing may park in between (that aborts). */
 TU_API void tu_blocking_begin(void);
 TU_API void tu_blocking_end(void);
+
+/* Calls fn(arg) on a thread of a pool, with a stack of 8 MiB, and parks meanwhile: for whatever blocks
+ * for long, wants more stack than a goroutine has, or keeps state per thread between its calls
+ * (cryptography, databases, getaddrinfo). fn runs on a plain thread: no goroutine, no context.
+ *   0     fn was called and has returned
+ *   < 0   it was not and will not be called: the current context's error, when that ended while the
+ *         call waited for a thread, or -EAGAIN (no thread can be started)
+ * A call that has begun is waited for, because `arg` is the caller's: let fn have a time limit of its
+ * own. At most tu_options.blocking_calls run at once, the others wait for them in order. Waiting takes a
+ * thread hop each way, about 10 us. May park; from a plain thread it sleeps. Needs no tu_start. */
+TU_API TU_MUST_CHECK int tu_blocking_call(void (*fn)(void *arg), void *arg);
 
 /* Between these two, a park aborts in builds with TU_DEBUG: "nothing parks between check and
  * change" is then checked. They nest; free otherwise. */

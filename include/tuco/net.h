@@ -20,7 +20,7 @@ typedef struct tu_conn tu_conn;         /* a connected stream socket */
 typedef struct tu_listener tu_listener; /* a listening socket */
 
 /* Addresses: "127.0.0.1:6379", "[::1]:6379", ":6379" (all of IPv4 and IPv6), "unix:/path". Host
- * names are resolved with getaddrinfo on a thread of its own. Port 0 picks one. */
+ * names are resolved with getaddrinfo on a pool thread. Port 0 picks one. */
 struct tu_listen_options {
     int backlog;        /* 0: 511 */
     bool reuse_port;    /* SO_REUSEPORT */
@@ -35,7 +35,19 @@ TU_API int tu_listener_fd(const tu_listener *listener);
 /* Stops listening: parked accepts return -EBADF. Frees the listener when the last of them has. */
 TU_API void tu_listener_close(tu_listener *listener);
 
-/* Connects; may park. */
+/* A numeric address that tu_dial takes: "192.0.2.1:80", "[2001:db8::1]:80". */
+struct tu_address {
+    char text[80];
+};
+/* What tu_dial would try for `address`, in its order: the number of addresses written to out, at most
+ * `capacity` (and 8), or -EINVAL (malformed, or a unix path), -ENOENT (no such host), -EAGAIN (the
+ * name server does not answer now, or no thread), -ENOMEM, or the current context's error. A lookup
+ * cannot be interrupted: when the context ends, the call returns and leaves it to itself on its pool
+ * thread. At most 16 lookups run at once; others wait for them. May park. */
+TU_API TU_MUST_CHECK int tu_resolve(const char *address, struct tu_address *out, int capacity);
+
+/* Resolves (as tu_resolve) and connects to the first address that answers. 0, -ECONNREFUSED, another
+ * errno of connect(2) or of tu_resolve, or the current context's error. May park. */
 TU_API TU_MUST_CHECK int tu_dial(tu_conn **out, const char *address);
 /* Takes over a descriptor of any pollable kind (socket, pipe) and makes it non-blocking. The conn
  * owns it on success. */

@@ -1,6 +1,7 @@
 /* file.c - see file.h. */
 #include "platform/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,6 +23,11 @@ int file_open(const char *path, int flags, unsigned mode)
 void file_close(int fd)
 {
     (void)close(fd); /* on Linux the descriptor is gone whatever it says */
+}
+
+int file_close_checked(int fd)
+{
+    return close(fd) == 0 || errno == EINTR ? 0 : -errno;
 }
 
 ssize_t file_read(int fd, void *buffer, size_t size)
@@ -101,4 +107,118 @@ int file_change_group(const char *path, gid_t group)
 int file_pipe(int ends[2])
 {
     return pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0 ? 0 : -errno;
+}
+
+static ssize_t pass(ssize_t (*call)(int, const struct iovec *, int, off_t, int), int fd,
+                    const struct iovec *vec, int count, int64_t offset, bool nowait)
+{
+    ssize_t n;
+    do
+        n = call(fd, vec, count, offset, nowait ? RWF_NOWAIT : 0);
+    while (n < 0 && errno == EINTR);
+    if (n >= 0)
+        return n;
+    return nowait && errno == ENOSYS ? -EOPNOTSUPP : -errno;
+}
+
+ssize_t file_readv(int fd, const struct iovec *vec, int count, int64_t offset, bool nowait)
+{
+    return pass(preadv2, fd, vec, count, offset, nowait);
+}
+
+ssize_t file_writev(int fd, const struct iovec *vec, int count, int64_t offset, bool nowait)
+{
+    return pass(pwritev2, fd, vec, count, offset, nowait);
+}
+
+int file_sync(int fd, bool data_only)
+{
+    int rc;
+    do
+        rc = data_only ? fdatasync(fd) : fsync(fd);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : 0;
+}
+
+int file_truncate(int fd, int64_t size)
+{
+    int rc;
+    do
+        rc = ftruncate(fd, size);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : 0;
+}
+
+int file_allocate(int fd, int64_t offset, int64_t size)
+{
+    int rc;
+    do
+        rc = fallocate(fd, 0, offset, size);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : 0;
+}
+
+int file_stat(int fd, const char *path, struct file_info *out)
+{
+    struct stat s;
+    if ((path ? stat(path, &s) : fstat(fd, &s)) < 0)
+        return -errno;
+    *out = (struct file_info){
+        .size = s.st_size,
+        .modified_ns = (int64_t)s.st_mtim.tv_sec * 1000000000 + s.st_mtim.tv_nsec,
+        .device = s.st_dev,
+        .inode = s.st_ino,
+        .mode = s.st_mode,
+    };
+    return 0;
+}
+
+int file_rename(const char *from, const char *to)
+{
+    return rename(from, to) == 0 ? 0 : -errno;
+}
+
+int file_unlink(const char *path)
+{
+    return unlink(path) == 0 ? 0 : -errno;
+}
+
+int file_mkdir(const char *path, unsigned mode)
+{
+    return mkdir(path, mode) == 0 ? 0 : -errno;
+}
+
+int file_rmdir(const char *path)
+{
+    return rmdir(path) == 0 ? 0 : -errno;
+}
+
+int file_sync_directory(const char *path)
+{
+    int fd = file_open(path, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return fd;
+    int rc = file_sync(fd, false);
+    file_close(fd);
+    return rc;
+}
+
+int file_list(const char *path, int (*each)(void *arg, const char *name), void *arg)
+{
+    DIR *directory = opendir(path);
+    if (!directory)
+        return -errno;
+    int rc = 0;
+    while (rc == 0) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry) {
+            rc = -errno; /* 0 at the end */
+            break;
+        }
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+            rc = each(arg, entry->d_name);
+    }
+    closedir(directory);
+    return rc;
 }

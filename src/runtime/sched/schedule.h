@@ -112,6 +112,10 @@ struct sched {
     _Atomic uint32_t free_count;                        /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
     _Atomic uint32_t monitor_asleep; /* futex of the monitor while every P is asleep */
+    /* Goroutines and threads that wait for something outside the scheduler (a pool thread, the kernel's
+     * ring; foreign.h). Counted before the wait, uncounted when the waiter runs again: while it is not
+     * 0, somebody will be woken from outside, and "all asleep" is no deadlock. */
+    _Atomic int32_t foreign_operations;
 };
 extern struct sched tu__sched;
 

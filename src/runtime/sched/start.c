@@ -6,6 +6,7 @@
 #include "platform/cpu.h"
 #include "platform/fault.h"
 #include "platform/futex.h"
+#include "runtime/sched/offload.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,8 @@ int tu_start(const struct tu_options *options)
     int rc = goroutine_init(options ? options->stack_size : 0);
     if (rc < 0)
         return rc;
+    if (options && options->blocking_calls)
+        tu__offload_limit_calls(options->blocking_calls);
     barrier_init();
     fault_init(explain_overflow);
     unsigned n = wanted_procs(options);

@@ -1,0 +1,237 @@
+/* offload.c - see offload.h.
+ *
+ * One lock guards everything: it is held for a few dozen instructions around work that takes at least
+ * a system call. Idle threads form a stack, so that the most recently used (warm) one is taken and the
+ * others grow old enough to end.
+ *
+ * How many threads? A job is given one, an idle or a new one, while its lane's running and queued jobs
+ * together do not exceed the lane's limit. A thread on its way takes whatever it finds first, not
+ * "its" job, so the number of threads that run or come never is below what the lanes may run. Whoever
+ * finishes a job takes the next; so a job beyond the limit needs no thread of its own.
+ *
+ * Rejected: a thread a job (a slow name server under load is then thousands of threads); one bound for
+ * all kinds of jobs (hung lookups would stop files); a queue per thread (nothing here is that fast).
+ */
+#include "runtime/sched/offload.h"
+
+#include "base/check.h"
+#include "platform/futex.h"
+#include "platform/thread.h"
+#include "runtime/sched/cancel.h"
+#include "runtime/sched/foreign.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <tuco/go.h>
+
+enum { FILE_LIMIT = 32, LOOKUP_LIMIT = 16, CALL_LIMIT = 64 };
+/* What foreign code expects of a thread. Only touched pages cost memory. */
+enum { STACK_BYTES = 8 << 20 };
+#define IDLE_NS INT64_C(5000000000)
+
+struct idle_thread {
+    struct idle_thread *next;
+    _Atomic uint32_t wake; /* futex; written under the pool's lock */
+};
+
+struct lane {
+    struct tu__job *head, *tail;
+    uint32_t limit, queued, running;
+    uint32_t coming; /* about to be queued: their submitters start threads for them */
+};
+
+static struct {
+    struct tu__lock lock;
+    struct lane lanes[LANES];
+    uint32_t threads, idle_count, turn;
+    struct idle_thread *idle;
+} pool = {.lanes = {[LANE_FILE].limit = FILE_LIMIT,
+                    [LANE_LOOKUP].limit = LOOKUP_LIMIT,
+                    [LANE_CALL].limit = CALL_LIMIT}};
+
+static void put_locked(struct lane *l, struct tu__job *job)
+{
+    job->queued = true;
+    job->next = NULL;
+    job->prev = l->tail;
+    if (l->tail)
+        l->tail->next = job;
+    else
+        l->head = job;
+    l->tail = job;
+    l->queued++;
+}
+
+static void remove_locked(struct lane *l, struct tu__job *job)
+{
+    if (job->prev)
+        job->prev->next = job->next;
+    else
+        l->head = job->next;
+    if (job->next)
+        job->next->prev = job->prev;
+    else
+        l->tail = job->prev;
+    job->queued = false;
+    l->queued--;
+}
+
+/* The lanes take turns. */
+static struct tu__job *take_locked(void)
+{
+    for (int i = 0; i < LANES; i++) {
+        struct lane *l = &pool.lanes[pool.turn++ % LANES];
+        struct tu__job *job = l->head;
+        if (job && l->running < l->limit) {
+            remove_locked(l, job);
+            l->running++;
+            return job;
+        }
+    }
+    return NULL;
+}
+
+/* Waits under the lock's absence; false when nobody needed this thread for IDLE_NS. */
+static bool idle_locked(void)
+{
+    struct idle_thread self = {.next = pool.idle};
+    pool.idle = &self;
+    pool.idle_count++;
+    tu__unlock(&pool.lock);
+    int rc = 0;
+    while (rc != -ETIMEDOUT && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0)
+        rc = futex_wait(&self.wake, 0, IDLE_NS);
+    tu__lock(&pool.lock);
+    if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0)
+        return true; /* the waker has taken us off the stack */
+    struct idle_thread **link = &pool.idle;
+    while (*link != &self)
+        link = &(*link)->next;
+    *link = self.next;
+    pool.idle_count--;
+    return false;
+}
+
+static void *worker(void *unused)
+{
+    tu__lock(&pool.lock);
+    do {
+        for (struct tu__job *job; (job = take_locked());) {
+            struct lane *l = &pool.lanes[job->lane];
+            tu__unlock(&pool.lock);
+            job->run(job);
+            tu__lock(&pool.lock);
+            l->running--;
+        }
+    } while (idle_locked());
+    pool.threads--;
+    tu__unlock(&pool.lock);
+    return unused;
+}
+
+static bool wants_thread_locked(const struct lane *l)
+{
+    return l->running + l->queued + l->coming < l->limit;
+}
+
+int tu__offload_submit(struct tu__job *job, enum tu__lane lane)
+{
+    struct lane *l = &pool.lanes[lane];
+    struct idle_thread *idle = NULL;
+    job->lane = lane;
+    tu__lock(&pool.lock);
+    if (wants_thread_locked(l) && !pool.idle) {
+        /* Before the job is there: once queued it may have run, and be gone, at any moment. */
+        pool.threads++;
+        l->coming++;
+        tu__unlock(&pool.lock);
+        bool started = thread_start(worker, NULL, STACK_BYTES, "tuco-call") == 0;
+        tu__lock(&pool.lock);
+        l->coming--;
+        if (!started && --pool.threads == 0) {
+            tu__unlock(&pool.lock);
+            return -EAGAIN;
+        }
+    }
+    if (wants_thread_locked(l) && (idle = pool.idle)) {
+        pool.idle = idle->next;
+        pool.idle_count--;
+        atomic_store_explicit(&idle->wake, 1, memory_order_relaxed); /* the lock orders it */
+    }
+    put_locked(l, job);
+    tu__unlock(&pool.lock);
+    if (idle)
+        futex_wake(&idle->wake, 1); /* it may be gone: a stray wake is harmless */
+    return 0;
+}
+
+bool tu__offload_withdraw(struct tu__job *job)
+{
+    tu__lock(&pool.lock);
+    bool ours = job->queued;
+    if (ours)
+        remove_locked(&pool.lanes[job->lane], job);
+    tu__unlock(&pool.lock);
+    return ours;
+}
+
+struct tu__offload_stats tu__offload_stats(void)
+{
+    struct tu__offload_stats s;
+    tu__lock(&pool.lock);
+    s.threads = pool.threads;
+    s.idle = pool.idle_count;
+    for (int i = 0; i < LANES; i++) {
+        s.queued[i] = pool.lanes[i].queued;
+        s.running[i] = pool.lanes[i].running;
+    }
+    tu__unlock(&pool.lock);
+    return s;
+}
+
+void tu__offload_limit_calls(uint32_t threads)
+{
+    tu__lock(&pool.lock);
+    pool.lanes[LANE_CALL].limit = threads < 1 ? 1 : threads > 10000 ? 10000 : threads;
+    tu__unlock(&pool.lock);
+}
+
+/* ---- a call with its waiter ---- */
+
+struct call {
+    struct tu__job job;
+    struct tu__foreign foreign;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+static void run_call(struct tu__job *job)
+{
+    struct call *c = (struct call *)job;
+    c->fn(c->arg);
+    tu__foreign_done(&c->foreign, 0);
+}
+
+int tu__offload_call(enum tu__lane lane, void (*fn)(void *arg), void *arg)
+{
+    struct tu__cancel *cancel = tu__cancel_current();
+    int rc = cancel ? tu__cancel_error(cancel) : 0;
+    if (rc < 0)
+        return rc;
+    struct call c = {.job.run = run_call, .fn = fn, .arg = arg};
+    tu__foreign_init(&c.foreign);
+    rc = tu__offload_submit(&c.job, lane);
+    if (rc < 0)
+        return rc;
+    rc = tu__foreign_wait(&c.foreign, true);
+    if (rc < 0 && !tu__offload_withdraw(&c.job))
+        rc = tu__foreign_wait(&c.foreign,
+                              false); /* it runs, with what is the caller's: to its end */
+    return rc;
+}
+
+int tu_blocking_call(void (*fn)(void *arg), void *arg)
+{
+    tu_check(fn, "tu_blocking_call: no function");
+    return tu__offload_call(LANE_CALL, fn, arg);
+}
