@@ -70,6 +70,10 @@ TU_API void tu_set_write_deadline(tu_conn *conn, int64_t deadline_ns);
  * return TU_SERVE_CLOSE there. */
 TU_API void tu_close(tu_conn *conn);
 
+/* "epoll" or "io_uring": what tells of readiness; "none" before tu_start. io_uring is used where the
+ * environment says TUCO_NET=uring and the kernel allows it. Never parks. */
+TU_API const char *tu_net_backend(void);
+
 /* ---- stackless serving ---- */
 enum tu_serve_event {
     TU_SERVE_READABLE = 1, /* bytes, the end of the stream, or an error may be read */

@@ -1,33 +1,74 @@
-/* poll.c - epoll. The eventfd is registered edge-triggered and never read: each write is an edge. */
+/* poll.c - epoll, and the choice of poll_ring.c instead. The eventfd is registered edge-triggered and
+ * never read: each write is an edge. */
 #include "platform/poll.h"
 
+#include "platform/poll_ring.h"
+
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
-int poll_init(struct poll *poll)
+static int init_epoll(struct poll *poll)
 {
     poll->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (poll->epoll_fd < 0)
         return -errno;
-    poll->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct epoll_event e = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
-    if (poll->wake_fd < 0 || epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, poll->wake_fd, &e) < 0) {
+    if (epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, poll->wake_fd, &e) < 0) {
         int error = -errno;
         close(poll->epoll_fd);
-        if (poll->wake_fd >= 0)
-            close(poll->wake_fd);
         return error;
     }
     return 0;
 }
 
+int poll_init(struct poll *poll)
+{
+    const char *choice = getenv("TUCO_NET");
+    *poll = (struct poll){.epoll_fd = -1, .wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    if (poll->wake_fd < 0)
+        return -errno;
+    if (choice && strcmp(choice, "uring") == 0 && poll_ring_make(&poll->ring, poll->wake_fd) == 0)
+        return 0;
+    int rc = init_epoll(poll);
+    if (rc < 0)
+        close(poll->wake_fd);
+    return rc;
+}
+
+const char *poll_backend(const struct poll *poll)
+{
+    return poll->ring ? "io_uring" : "epoll";
+}
+
 int poll_add(struct poll *poll, int fd, void *data)
 {
+    if (poll->ring)
+        return poll_ring_add(poll->ring, fd, data);
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = data};
     return epoll_ctl(poll->epoll_fd, EPOLL_CTL_ADD, fd, &e) < 0 ? -errno : 0;
+}
+
+void poll_remove(struct poll *poll, int fd)
+{
+    if (poll->ring) /* epoll forgets it when it is closed */
+        poll_ring_remove(poll->ring, fd);
+}
+
+unsigned poll_events_of(uint32_t system)
+{
+    unsigned mask = 0;
+    if (system & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        mask |= POLL_IN;
+    if (system & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        mask |= POLL_OUT;
+    if (system & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        mask |= POLL_HUP;
+    return mask;
 }
 
 /* ThreadSanitizer knows epoll_wait, not epoll_pwait2: through the latter it sees no order between
@@ -57,9 +98,11 @@ static int wait_raw(int fd, struct epoll_event *raw, int capacity, int64_t timeo
 int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_t timeout_ns,
               bool *woken)
 {
-    struct epoll_event raw[POLL_EVENTS_MAX];
     if (capacity > POLL_EVENTS_MAX)
         capacity = POLL_EVENTS_MAX;
+    if (poll->ring)
+        return poll_ring_wait(poll->ring, events, capacity, timeout_ns, woken);
+    struct epoll_event raw[POLL_EVENTS_MAX];
     int n = wait_raw(poll->epoll_fd, raw, capacity, timeout_ns < 0 ? -1 : timeout_ns);
     int kept = 0;
     for (int i = 0; i < n; i++) {
@@ -68,14 +111,7 @@ int poll_wait(struct poll *poll, struct poll_event *events, int capacity, int64_
                 *woken = true;
             continue;
         }
-        unsigned events_in = raw[i].events, mask = 0;
-        if (events_in & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-            mask |= POLL_IN;
-        if (events_in & (EPOLLOUT | EPOLLHUP | EPOLLERR))
-            mask |= POLL_OUT;
-        if (events_in & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
-            mask |= POLL_HUP;
-        events[kept++] = (struct poll_event){raw[i].data.ptr, mask};
+        events[kept++] = (struct poll_event){raw[i].data.ptr, poll_events_of(raw[i].events)};
     }
     return kept;
 }

@@ -141,6 +141,11 @@ int tu_conn_fd(const tu_conn *conn)
     return conn->fd;
 }
 
+const char *tu_net_backend(void)
+{
+    return tu__sched.proc_count ? poll_backend(&tu__sched.procs[0].poll) : "none";
+}
+
 bool tu__conn_enter(tu_conn *c)
 {
     atomic_fetch_add_explicit(&c->references, 1, memory_order_acquire);
@@ -172,7 +177,8 @@ void tu__conn_recycle(tu_conn *c)
     int fd = c->fd;
     c->fd = -1;
     atomic_fetch_sub_explicit(&tu__sched.procs[c->proc].conns, 1, memory_order_relaxed);
-    (void)socket_close(fd); /* leaves the poller with it */
+    poll_remove(&tu__sched.procs[c->proc].poll, fd);
+    (void)socket_close(fd);
     pool_put(c);
 }
 

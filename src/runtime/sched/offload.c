@@ -4,10 +4,11 @@
  * a system call. Idle threads form a stack, so that the most recently used (warm) one is taken and the
  * others grow old enough to end.
  *
- * How many threads? A job is given one, an idle or a new one, while its lane's running and queued jobs
- * together do not exceed the lane's limit. A thread on its way takes whatever it finds first, not
- * "its" job, so the number of threads that run or come never is below what the lanes may run. Whoever
- * finishes a job takes the next; so a job beyond the limit needs no thread of its own.
+ * How many threads? `coming` counts those that were started or woken and have not looked at the queues
+ * yet. A job gets another one when the jobs that could run now, of all lanes, are more than are coming. A
+ * thread takes whatever it finds first, and when it has finished that, the next; so a job beyond its
+ * lane's limit needs no thread of its own. Without idle ones there are as many threads as jobs that run
+ * and threads that come, so never more than all limits together.
  *
  * Rejected: a thread a job (a slow name server under load is then thousands of threads); one bound for
  * all kinds of jobs (hung lookups would stop files); a queue per thread (nothing here is that fast).
@@ -37,13 +38,12 @@ struct idle_thread {
 struct lane {
     struct tu__job *head, *tail;
     uint32_t limit, queued, running;
-    uint32_t coming; /* about to be queued: their submitters start threads for them */
 };
 
 static struct {
     struct tu__lock lock;
     struct lane lanes[LANES];
-    uint32_t threads, idle_count, turn;
+    uint32_t threads, coming, idle_count, turn;
     struct idle_thread *idle;
 } pool = {.lanes = {[LANE_FILE].limit = FILE_LIMIT,
                     [LANE_LOOKUP].limit = LOOKUP_LIMIT,
@@ -102,8 +102,10 @@ static bool idle_locked(void)
     while (rc != -ETIMEDOUT && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0)
         rc = futex_wait(&self.wake, 0, IDLE_NS);
     tu__lock(&pool.lock);
-    if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0)
+    if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0) {
+        pool.coming--;
         return true; /* the waker has taken us off the stack */
+    }
     struct idle_thread **link = &pool.idle;
     while (*link != &self)
         link = &(*link)->next;
@@ -115,6 +117,7 @@ static bool idle_locked(void)
 static void *worker(void *unused)
 {
     tu__lock(&pool.lock);
+    pool.coming--;
     do {
         for (struct tu__job *job; (job = take_locked());) {
             struct lane *l = &pool.lanes[job->lane];
@@ -129,36 +132,57 @@ static void *worker(void *unused)
     return unused;
 }
 
-static bool wants_thread_locked(const struct lane *l)
+/* With one more job in `lane`, are there more that could run than threads on their way? */
+static bool wants_thread_locked(enum tu__lane lane)
 {
-    return l->running + l->queued + l->coming < l->limit;
+    uint32_t could_run = 0;
+    for (int i = 0; i < LANES; i++) {
+        const struct lane *l = &pool.lanes[i];
+        uint32_t queued = l->queued + (i == (int)lane);
+        uint32_t room = l->running < l->limit ? l->limit - l->running : 0;
+        could_run += queued < room ? queued : room;
+    }
+    return could_run > pool.coming;
+}
+
+/* Lets go of the lock for a moment. */
+static bool start_thread_locked(void)
+{
+    pool.threads++;
+    pool.coming++;
+    tu__unlock(&pool.lock);
+    bool started = thread_start(worker, NULL, STACK_BYTES, "tuco-call") == 0;
+    tu__lock(&pool.lock);
+    if (!started) {
+        pool.threads--;
+        pool.coming--;
+    }
+    return started;
 }
 
 int tu__offload_submit(struct tu__job *job, enum tu__lane lane)
 {
-    struct lane *l = &pool.lanes[lane];
     struct idle_thread *idle = NULL;
     job->lane = lane;
     tu__lock(&pool.lock);
-    if (wants_thread_locked(l) && !pool.idle) {
-        /* Before the job is there: once queued it may have run, and be gone, at any moment. */
-        pool.threads++;
-        l->coming++;
-        tu__unlock(&pool.lock);
-        bool started = thread_start(worker, NULL, STACK_BYTES, "tuco-call") == 0;
-        tu__lock(&pool.lock);
-        l->coming--;
-        if (!started && --pool.threads == 0) {
-            tu__unlock(&pool.lock);
-            return -EAGAIN;
+    /* Before the job is there: once queued it may have run, and be gone, at any moment. Meanwhile
+     * another job may get the thread that was started for this one. */
+    while (!idle && wants_thread_locked(lane)) {
+        idle = pool.idle;
+        if (idle) {
+            pool.idle = idle->next;
+            pool.idle_count--;
+            pool.coming++;
+            atomic_store_explicit(&idle->wake, 1, memory_order_relaxed); /* the lock orders it */
+        } else if (!start_thread_locked()) {
+            if (pool.threads == 0) {
+                tu__unlock(&pool.lock);
+                return -EAGAIN;
+            }
+            break; /* it waits for those that there are */
         }
     }
-    if (wants_thread_locked(l) && (idle = pool.idle)) {
-        pool.idle = idle->next;
-        pool.idle_count--;
-        atomic_store_explicit(&idle->wake, 1, memory_order_relaxed); /* the lock orders it */
-    }
-    put_locked(l, job);
+    put_locked(&pool.lanes[lane], job);
     tu__unlock(&pool.lock);
     if (idle)
         futex_wake(&idle->wake, 1); /* it may be gone: a stray wake is harmless */
