@@ -2,7 +2,6 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
-#include "platform/barrier.h"
 #include "platform/cpu.h"
 #include "platform/fault.h"
 #include "platform/futex.h"
@@ -59,7 +58,6 @@ int tu_start(const struct tu_options *options)
         return rc;
     if (options && options->blocking_calls)
         tu__offload_limit_calls(options->blocking_calls);
-    barrier_init();
     fault_init(explain_overflow);
     unsigned n = wanted_procs(options);
     size_t size = n * sizeof(struct p);
