@@ -3,7 +3,8 @@
  * A tu_conn owns a non-blocking descriptor that is registered once, edge-triggered, with the
  * poller of one P. One goroutine may read while another writes; two readers at once are a
  * programmer's error. Blocking calls honour the conn's deadlines and the current context:
- * -ETIMEDOUT, -ECANCELED. After tu_close every pending and later call gives -EBADF.
+ * -ETIMEDOUT, -ECANCELED. tu_close makes every pending call give -EBADF; a call that begins later does
+ * so, too, but only until the memory serves another connection, so nobody should.
  *
  * tu_serve is for servers with many idle connections: the handler runs on a pooled stack only
  * while there is something to do, and an idle connection costs no stack.

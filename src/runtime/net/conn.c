@@ -148,7 +148,13 @@ const char *tu_net_backend(void)
 
 bool tu__conn_enter(tu_conn *c)
 {
-    atomic_fetch_add_explicit(&c->references, 1, memory_order_acquire);
+    /* Not from 0: a call that comes after the close must not bring it back, to be recycled twice. */
+    uint32_t n = atomic_load_explicit(&c->references, memory_order_relaxed);
+    do
+        if (n == 0)
+            return false;
+    while (!atomic_compare_exchange_weak_explicit(&c->references, &n, n + 1, memory_order_acquire,
+                                                  memory_order_relaxed));
     tu__lock(&c->lock);
     bool closed = c->closed;
     tu__unlock(&c->lock);

@@ -468,7 +468,7 @@ GO_TEST(conn_edge, a_reset_wakes_who_is_parked)
     (void)tu_sleep(50 * TU_MS);
     tu_close(b); /* with unread bytes: a reset */
     until(&finished, 2);
-    CHECK_EQ(reading, -ECONNRESET);
+    CHECK(reading == -ECONNRESET || (reading == 0 && writing == -ECONNRESET)); /* told once */
     CHECK(writing == -EPIPE || writing == -ECONNRESET);
     tu_close(a);
 }
