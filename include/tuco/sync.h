@@ -19,7 +19,7 @@ TU_API void tu__mutex_lock_slow(struct tu_mutex *m);
 TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, uint32_t state);
 
 /* May park. Acquire: sees what was done before the last unlock. */
-inline void tu_mutex_lock(struct tu_mutex *m)
+TU_API inline void tu_mutex_lock(struct tu_mutex *m)
 {
     uint32_t free_state = 0;
     if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_state, 1, false,
@@ -29,7 +29,7 @@ inline void tu_mutex_lock(struct tu_mutex *m)
 }
 
 /* Of an unlocked mutex: aborts. Need not be called by who locked. Never parks. */
-inline void tu_mutex_unlock(struct tu_mutex *m)
+TU_API inline void tu_mutex_unlock(struct tu_mutex *m)
 {
     uint32_t state = __atomic_sub_fetch(&m->state, 1, __ATOMIC_RELEASE);
     if (__builtin_expect(state != 0, 0))
@@ -62,6 +62,7 @@ TU_API void tu_wait_group_add(struct tu_wait_group *g, int delta);
 TU_API void tu_wait_group_done(struct tu_wait_group *g);
 TU_API int tu_wait_group_wait(struct tu_wait_group *g); /* 0, or the context's error. May park. */
 
+/* Something that is done once. */
 struct tu_once {
     uint32_t done;
     struct tu_mutex mutex;
