@@ -9,15 +9,16 @@
 
 TU_BEGIN_DECLS
 
+struct tu__mutex_half {
+    uint32_t locked;  /* 0 or 1 */
+    uint32_t waiting; /* 1 woken, 2 starving, and 4 for each waiter */
+};
 /* Whoever unlocks first and locks next gets it (barging), unless a waiter has waited for more than a
  * millisecond: then it is handed on in turn until the queue is served. */
 struct tu_mutex {
     union {
         uint64_t state; /* sync/mutex.c */
-        struct {
-            uint32_t locked;  /* 0 or 1 */
-            uint32_t waiting; /* 1 woken, 2 starving, and 4 for each waiter */
-        } half;
+        struct tu__mutex_half half;
     };
     uint32_t semaphore;
 };
