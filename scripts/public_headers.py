@@ -200,8 +200,9 @@ class Reader:
             if self.at >= len(self.text):
                 self.at = start
                 self.fail("a declaration is not closed")
-            if self.text.startswith("/*", self.at):
-                self.at = self.text.index("*/", self.at) + 2
+            passed = re.compile(r'/\*.*?\*/|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', re.S).match(self.text, self.at)
+            if passed:
+                self.at = passed.end()
                 continue
             c = self.text[self.at]
             self.at += 1
