@@ -92,6 +92,8 @@ struct p {
     struct timer_heap timers;
     /* the pace of this P; owner */
     uint64_t polled_ticks; /* clock_ticks when the last poll had returned */
+    uint64_t global_ticks; /* when it last took one of the global queue in between */
+    uint64_t streak_began; /* when the ring last had its turn */
     uint64_t pace_began;   /* clock_ticks, and the tick, when it was last measured */
     uint32_t pace_tick;
     uint64_t stole_ticks;        /* clock_ticks when it last took something from another; owner */
