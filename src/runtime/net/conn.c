@@ -111,7 +111,9 @@ int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
     c->task.run.kind = RUNNABLE_TASK;
     c->fd = fd;
     c->proc = (uint16_t)proc;
-    c->closed = c->read_expired = c->write_expired = c->read_more = false;
+    c->closed = c->read_more = false;
+    atomic_store_explicit(&c->read_expired, false, memory_order_relaxed);
+    atomic_store_explicit(&c->write_expired, false, memory_order_relaxed);
     c->readers = c->writers = (struct tu__queue){0};
     atomic_store(&c->readable, true); /* the first operation tries at once */
     atomic_store(&c->writable, true);
@@ -212,6 +214,19 @@ static int outcome_error(int32_t outcome)
     }
 }
 
+/* Without the lock it is a hint: a call that starts with it looks again under the lock. */
+static bool expired(const tu_conn *c, bool for_read)
+{
+    return atomic_load_explicit(for_read ? &c->read_expired : &c->write_expired,
+                                memory_order_relaxed);
+}
+
+static void set_expired(tu_conn *c, bool for_read, bool value)
+{
+    atomic_store_explicit(for_read ? &c->read_expired : &c->write_expired, value,
+                          memory_order_relaxed);
+}
+
 int tu__conn_wait(tu_conn *c, bool for_read)
 {
     struct tu__queue *queue = for_read ? &c->readers : &c->writers;
@@ -222,7 +237,7 @@ int tu__conn_wait(tu_conn *c, bool for_read)
     int rc = 0;
     if (c->closed)
         rc = -EBADF;
-    else if (for_read ? c->read_expired : c->write_expired)
+    else if (expired(c, for_read))
         rc = -ETIMEDOUT;
     else if (cancel)
         rc = tu__cancel_error(cancel);
@@ -254,12 +269,12 @@ int tu__conn_wait(tu_conn *c, bool for_read)
 static int take_level(tu_conn *c, bool for_read)
 {
     _Atomic bool *level = for_read ? &c->readable : &c->writable;
-    bool expired = for_read ? c->read_expired : c->write_expired;
-    while (expired || !atomic_exchange_explicit(level, false, memory_order_acquire)) {
+    bool late = expired(c, for_read);
+    while (late || !atomic_exchange_explicit(level, false, memory_order_acquire)) {
         int rc = tu__conn_wait(c, for_read);
         if (rc < 0)
             return rc;
-        expired = false;
+        late = false;
     }
     return 0;
 }
@@ -373,7 +388,7 @@ ssize_t tu_try_writev(tu_conn *c, const struct iovec *vec, int count)
 static void expire(tu_conn *c, bool for_read)
 {
     tu__lock(&c->lock);
-    *(for_read ? &c->read_expired : &c->write_expired) = true;
+    set_expired(c, for_read, true);
     struct tu__place *list = claim_all(for_read ? &c->readers : &c->writers, CONN_EXPIRED, NULL);
     tu__unlock(&c->lock);
     wake_all(list);
@@ -414,7 +429,7 @@ static void set_deadline(tu_conn *c, int64_t deadline_ns, bool for_read)
     tu__lock(&d->lock);
     (void)tu__timer_stop(timer);
     tu__lock(&c->lock);
-    *(for_read ? &c->read_expired : &c->write_expired) = false;
+    set_expired(c, for_read, false);
     tu__unlock(&c->lock);
     if (deadline_ns != 0) {
         if (deadline_ns <= clock_monotonic_ns())

@@ -41,7 +41,8 @@ struct tu_conn {
     _Atomic bool serving;                     /* events go to the handler */
     _Atomic bool want_write;                  /* serving: a write was short */
     bool read_more;                           /* serving: the last read may not have been the end */
-    bool closed, read_expired, write_expired; /* under lock */
+    bool closed;                              /* under lock */
+    _Atomic bool read_expired, write_expired; /* written under lock, by deadlines */
     uint16_t proc;                            /* whose poller it is registered with */
     struct tu__queue readers, writers;
     struct conn_deadlines *deadlines;

@@ -416,6 +416,7 @@ static void write_and_shut(tu_conn *c, int bytes)
     if (bytes)
         CHECK_EQ(tu_write(c, "123456789", (size_t)bytes), bytes);
     REQUIRE(shutdown(tu_conn_fd(c), SHUT_WR) == 0);
+    atomic_fetch_add(&finished, 1);
 }
 
 GO_TEST(conn_edge, the_end_reaches_a_parked_reader)
@@ -429,6 +430,7 @@ GO_TEST(conn_edge, the_end_reaches_a_parked_reader)
         for (ssize_t n; (n = tu_read(a, buffer, sizeof buffer)) != 0; got += (int)n)
             REQUIRE(n > 0);
         CHECK_EQ(got, i % 10);
+        until(&finished, i + 1);
         tu_close(a);
         tu_close(b);
     }

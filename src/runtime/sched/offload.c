@@ -16,6 +16,7 @@
 #include "runtime/sched/offload.h"
 
 #include "base/check.h"
+#include "platform/clock.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
 #include "runtime/sched/cancel.h"
@@ -98,9 +99,11 @@ static bool idle_locked(void)
     pool.idle = &self;
     pool.idle_count++;
     tu__unlock(&pool.lock);
-    int rc = 0;
-    while (rc != -ETIMEDOUT && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0)
-        rc = futex_wait(&self.wake, 0, IDLE_NS);
+    int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + IDLE_NS;
+    while (now_ns < end_ns && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0) {
+        (void)futex_wait(&self.wake, 0, end_ns - now_ns);
+        now_ns = clock_monotonic_ns();
+    }
     tu__lock(&pool.lock);
     if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0) {
         pool.coming--;
