@@ -1,6 +1,6 @@
 /* monitor.c - one thread, without a P, that takes Ps from hogs and blocking calls.
  *
- * Every 2 ms it compares each P's tick with the one it saw before. No decision for 10 ms means that
+ * Every millisecond it compares each P's tick with the one it saw before. No decision for 10 ms means that
  * one goroutine computes, or sits in a system call: its P is handed to another M (the protocol is in
  * schedule.h) and the goroutine keeps its thread. Work that waits behind it moves with the P; so do
  * its timers and its poller. Before that, from the first unchanged look on, the monitor polls in its
@@ -15,7 +15,7 @@
 #include "platform/futex.h"
 #include "platform/thread.h"
 
-enum { PERIOD_NS = 2000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
+enum { PERIOD_NS = 1000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
 
 /* True if the P is ours now. */
 static bool take_from(struct p *p, struct m *m)
@@ -43,6 +43,17 @@ static void poll_for(struct p *p)
         tu__pollable_event(events[i].data, events[i].events);
 }
 
+/* Whether anybody could use the P while its goroutine keeps it. A goroutine without a P pays more for each
+ * call of the runtime (arming a timer: 1,300 ns instead of 50), so it loses it only for somebody's good. */
+static bool needed(struct p *p, int64_t now_ns)
+{
+    return !run_queue_empty(&p->queue) ||
+           atomic_load_explicit(&p->fresh_count, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&p->conns, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) <= now_ns ||
+           atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0;
+}
+
 static void look_at(struct p *p, int64_t now_ns)
 {
     struct m *m = atomic_load_explicit(&p->m, memory_order_acquire);
@@ -60,6 +71,9 @@ static void look_at(struct p *p, int64_t now_ns)
         p->seen_ns = now_ns;
         return;
     }
+    /* One goroutine has run for a whole period: whatever the P's pace was, it is no less now. */
+    if (atomic_load_explicit(&p->pace_ticks, memory_order_relaxed) < TU__HELP_TICKS)
+        atomic_store_explicit(&p->pace_ticks, TU__HELP_TICKS, memory_order_relaxed);
     if (!run_queue_empty(&p->queue))
         tu__wake_one();
     if (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0)
@@ -69,7 +83,8 @@ static void look_at(struct p *p, int64_t now_ns)
     bool blocking = atomic_load_explicit(&m->blocking, memory_order_relaxed) > 0;
     if (!blocking && now_ns - p->seen_ns < HOG_NS)
         return;
-    if (atomic_load_explicit(&m->in_runtime, memory_order_relaxed) != 0 || !take_from(p, m))
+    if (!needed(p, now_ns) || atomic_load_explicit(&m->in_runtime, memory_order_relaxed) != 0 ||
+        !take_from(p, m))
         return;
     atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
     p->seen_ns = now_ns;
@@ -94,6 +109,8 @@ static void *monitor(void *unused)
         int64_t now_ns = clock_monotonic_ns();
         for (uint32_t i = 0; i < tu__sched.proc_count; i++)
             look_at(&tu__sched.procs[i], now_ns);
+        if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
+            tu__wake_one();
     }
     return unused;
 }
