@@ -54,16 +54,14 @@ static enum tu_serve_next echo(tu_conn *conn, unsigned events, void *state)
     return rc == -EAGAIN ? TU_SERVE_WAIT : TU_SERVE_CLOSE;
 }
 
-/* Until the context ends. Too many open files are no reason to stop: some will be closed. */
+/* Until the context ends, and tu_sleep says so. Other errors pass, such as too many open files. */
 static int accept_all(tu_listener *listener)
 {
     int rc;
     tu_conn *conn;
-    while ((rc = tu_accept(listener, &conn)) == 0 || rc == -EMFILE || rc == -ENFILE) {
-        if (rc != 0) {
-            (void)tu_sleep(10 * TU_MS);
+    while ((rc = tu_accept(listener, &conn)) == 0 || tu_sleep(10 * TU_MS) == 0) {
+        if (rc != 0)
             continue;
-        }
         struct peer *p = tu_alloc_zeroed(sizeof *p);
         struct tu_serve_options options = {.handler = echo, .closed = tu_free, .state = p};
         if (!p || tu_serve(conn, &options) != 0) {

@@ -11,8 +11,7 @@
  *              idle connections are closed at once. What needs no wait is still done in a context that
  *              has ended: connections in the backlog and requests that have arrived are served.
  *   the scope  of all connections. Requests run in its context, which is cancelled GRACE after the signal.
- *
- * Signals are read from a descriptor like everything else. They are blocked before the runtime starts.
+ * Signals come from a descriptor, like everything else; they are blocked before the runtime starts.
  */
 #include "graceful_guests.h"
 
@@ -91,17 +90,22 @@ static void converse(struct server *s, tu_conn *conn)
     tu_wait_group_done(&s->connections);
 }
 
-/* Until `serving` has ended and nobody waits in the backlog. */
+/* -ECANCELED when `serving` has ended and nobody waits in the backlog. Other errors pass. */
+static int next_connection(struct server *s, tu_conn **out)
+{
+    int rc = 0;
+    tu_in_context(s->serving) {
+        while (rc == 0 && tu_accept(s->listener, out) != 0)
+            rc = tu_sleep(10 * TU_MS);
+    }
+    return rc;
+}
+
 static int accept_all(struct server *s, struct tu_scope *connections)
 {
     tu_conn *conn;
-    int rc = 0;
-    while (rc == 0) {
-        tu_in_context(s->serving) {
-            rc = tu_accept(s->listener, &conn);
-        }
-        if (rc != 0)
-            break;
+    int rc;
+    while ((rc = next_connection(s, &conn)) == 0) {
         tu_wait_group_add(&s->connections, 1);
         if (tu_scope_go(connections, converse, s, conn) != 0) {
             tu_wait_group_done(&s->connections);
@@ -172,8 +176,8 @@ static void run(void *arg)
     if (rc == 0)
         rc = serve_until_signal(&s, arguments->signal_fd, arguments->port == 0);
     struct graceful_counts *n = &s.counts;
-    printf("%ld accepted, %ld done, %ld cancelled: %s\n", n->accepted, n->done, n->cancelled,
-           rc ? strerror(-rc) : "ok");
+    printf("%ld accepted, %ld done, %ld cancelled: ", n->accepted, n->done, n->cancelled);
+    printf("%s\n", rc ? strerror(-rc) : "ok");
     arguments->status = rc ? 1 : 0;
 }
 
