@@ -150,6 +150,8 @@ static int crawl(const char *address, const char *path)
             tu_scope_go(&s, fetcher, c);
         rc = tu_scope_wait(&s);
     }
+    if (rc == 0 && c->pages == 0)
+        rc = -ENOENT;
     printf("%zu pages, %zu broken links, %zu too late\n", c->pages, c->broken, c->late);
     tu_free(c);
     return rc;
