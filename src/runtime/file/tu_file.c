@@ -146,7 +146,7 @@ static ssize_t transfer(tu_file *f, enum direction direction, const struct iovec
     for (;;) {
         while (first < count && skip >= vec[first].iov_len)
             skip -= vec[first++].iov_len;
-        if (first == count)
+        if (first >= count)
             break;
         int k = 0;
         for (; k < WINDOW && first + k < count; k++)
