@@ -11,3 +11,4 @@
 #include <tuco/scope.h>
 #include <tuco/select.h>
 #include <tuco/sync.h>
+#include <tuco/time.h>

@@ -580,6 +580,11 @@ static struct runnable *steal(struct m *m, struct p *p)
         if (r)
             return r;
     }
+    if (tu__timers_steal(p)) {
+        struct runnable *r = pick_local(p);
+        if (r)
+            return r;
+    }
     for (uint32_t i = 0; i < n; i++) {
         struct p *victim = &tu__sched.procs[(start + i) % n];
         if (victim == p || run_queue_empty(&victim->queue) || !stuck(victim))
@@ -655,7 +660,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
     if (work_anywhere(p)) {
         timeout = 0;
     } else {
-        int64_t next = atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed);
+        int64_t next = tu__timers_wait(p);
         if (next != INT64_MAX) {
             timeout = next - clock_monotonic_ns();
             timeout = timeout < 0 ? 0 : timeout;

@@ -165,6 +165,12 @@ void tu__wake_one(void);
 
 /* timers, implemented in time/timer.c */
 int64_t tu__timers_run(struct p *p, int64_t now_ns); /* fires what is due; the next deadline */
+/* Fires what is overdue on other Ps that are awake. True if there was something: it is ready here now. */
+bool tu__timers_steal(struct p *self);
+/* When a P that goes to sleep (asleep is 1 already) must wake for timers, its own or another's; or INT64_MAX. */
+int64_t tu__timers_wait(struct p *self);
+/* The monitor, of a P that sticks in one goroutine: has its overdue timers fired by an idle P, else does it. */
+void tu__timers_rescue(struct p *p, int64_t now_ns);
 
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);
