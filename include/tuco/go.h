@@ -51,6 +51,9 @@ TU_API bool tu_on_goroutine(void);
 /* The running goroutine's number (from 1), 0 on a plain thread. */
 TU_API uint64_t tu_goroutine_id(void);
 
+/* Where the running goroutine was started; NULL on a plain thread. */
+TU_API const struct tu_site *tu_goroutine_site(void);
+
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
  * needed for correctness. They nest; nothing may park in between (that aborts). */

@@ -918,6 +918,12 @@ uint64_t tu_goroutine_id(void)
     return m && m->g ? m->g->id : 0;
 }
 
+const struct tu_site *tu_goroutine_site(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->site : NULL;
+}
+
 unsigned tu_maxprocs(void)
 {
     return tu__sched.proc_count;
