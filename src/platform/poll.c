@@ -24,6 +24,12 @@ int poll_init(struct poll *poll)
     return 0;
 }
 
+void poll_close(struct poll *poll)
+{
+    close(poll->epoll_fd);
+    close(poll->wake_fd);
+}
+
 int poll_add(struct poll *poll, int fd, void *data)
 {
     struct epoll_event e = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = data};

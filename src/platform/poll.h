@@ -21,6 +21,7 @@ struct poll_event {
 enum { POLL_EVENTS_MAX = 128 };
 
 int poll_init(struct poll *poll); /* 0 or -errno */
+void poll_close(struct poll *poll);
 /* Registers `fd` for both directions, once for its life; closing it removes it. 0 or -errno. */
 int poll_add(struct poll *poll, int fd, void *data);
 /* Waits at most timeout_ns (negative: for ever, 0: not at all). The number of events; 0 also after a

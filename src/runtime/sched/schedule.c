@@ -298,6 +298,8 @@ void tu__submit(struct runnable *r, enum submit_where where)
     struct m *m = tu__m();
     struct p *p = m ? tu__enter(m) : NULL;
     if (!p) {
+        if (!tu__sched.procs)
+            tu__no_scheduler("a goroutine is woken");
         global_put(r);
         full_fence_after_rmw();
         tu__wake_one();
@@ -731,6 +733,8 @@ void tu__enter_slow(struct m *m)
     if (asked == LOST_TAKEN) {
         m->p = NULL;
         atomic_store(&m->lost, LOST_NO);
+    } else if (asked == LOST_FORKED) {
+        tu__no_scheduler("a goroutine starts, waits, wakes or returns");
     }
 }
 
@@ -830,6 +834,8 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
 {
     struct m *m = tu__m();
     struct p *p = m ? tu__enter(m) : NULL;
+    if (!p && !tu__sched.procs)
+        tu__no_scheduler("tu_go");
     struct g *g = free_g_get(p);
     if (g) {
         g->entry = entry;

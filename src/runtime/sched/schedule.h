@@ -43,8 +43,8 @@ enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
 enum { TU__PACE_AT_START = 25 * CLOCK_TICKS_4US };
 
 /* m->lost; its edges are those of the protocol above: NO -> ASKED (monitor), ASKED -> NO (either),
- * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P). */
-enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
+ * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P); any -> FORKED (fork.c). */
+enum { LOST_NO, LOST_ASKED, LOST_TAKEN, LOST_FORKED };
 
 struct m {
     struct g *g;                 /* running goroutine; NULL in the scheduler loop */
@@ -171,6 +171,11 @@ bool tu__timers_steal(struct p *self);
 int64_t tu__timers_wait(struct p *self);
 /* The monitor, of a P that sticks in one goroutine: has its overdue timers fired by an idle P, else does it. */
 void tu__timers_rescue(struct p *p, int64_t now_ns);
+
+/* Forks and calls without a scheduler, implemented in fork.c. */
+void tu__fork_init(void);
+bool tu__forked(void);                                             /* this is a forked child */
+void tu__no_scheduler(const char *what) __attribute__((noreturn, cold)); /* says why, and aborts */
 
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);

@@ -106,7 +106,8 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
     struct m *m = tu__m();
     struct p *own = m ? tu__enter(m) : NULL;
     struct p *p = own ? own : &tu__sched.procs[0];
-    tu_check(p, "a timer needs a started runtime (tu_start)");
+    if (!p)
+        tu__no_scheduler("a timer is started");
     tu__lock(&p->timers.lock);
     uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
     tu_check(!(state & ARMED), "a timer that is armed is started again");
