@@ -64,6 +64,13 @@ TU_API uint64_t tu_goroutine_id(void);
 /* Where the running goroutine was started; NULL on a plain thread. */
 TU_API const struct tu_site *tu_goroutine_site(void);
 
+/* Between these two the goroutine stays on its thread, and nothing else runs there: for libraries that keep
+ * state by thread (thread-locals, OpenSSL's error queue, OpenGL). They nest; the end of the goroutine
+ * unpins. Each park then costs two switches of threads (some 10 us), so pin for as short as possible. Never
+ * park themselves; nothing on a plain thread. tu_unpin without tu_pin aborts. */
+TU_API void tu_pin(void);
+TU_API void tu_unpin(void);
+
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
  * needed for correctness. They nest; nothing may park in between (that aborts). */

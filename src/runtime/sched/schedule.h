@@ -58,6 +58,8 @@ struct m {
     _Atomic uint32_t blocking; /* tu_blocking_begin nesting */
     _Atomic uint32_t wake;     /* futex while in the idle list */
     struct p *next_p;          /* given with the wake */
+    struct g *pinned;          /* the only goroutine that may run here, or NULL */
+    struct g *handing;         /* picked, but pinned to another M, to which the loop hands this P */
     struct m *idle_next;
     uint64_t random;
     struct fiber fiber;
@@ -73,8 +75,8 @@ struct timer_heap {
 
 struct p {
     uint32_t index;
-    uint32_t streak;           /* consecutive runs from runnext or fresh */
-    struct runnable *free_g;   /* dead goroutines, most recent first */
+    uint32_t streak;         /* consecutive runs from runnext or fresh */
+    struct runnable *free_g; /* dead goroutines, most recent first */
     uint32_t free_count;
     uint64_t trimmed_ticks;     /* when free_g was last looked through */
     _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
@@ -89,10 +91,15 @@ struct p {
     struct poll poll;
     struct timer_heap timers;
     /* the pace of this P; owner */
-    uint64_t polled_ticks;      /* clock_ticks when the last poll had returned */
-    uint64_t pace_began;        /* clock_ticks, and the tick, when it was last measured */
+    uint64_t polled_ticks; /* clock_ticks when the last poll had returned */
+    uint64_t global_ticks; /* when it last took one of the global queue in between */
+    uint64_t streak_began; /* when the ring last had its turn */
+    uint64_t pace_began;   /* clock_ticks, and the tick, when it was last measured */
     uint32_t pace_tick;
-    _Atomic int64_t pace_ticks; /* of one scheduling decision, smoothed; anyone reads, the monitor raises it */
+    uint64_t stole_ticks;        /* clock_ticks when it last took something from another; owner */
+    _Atomic uint32_t stuck_tick; /* the tick at which a thief found it stuck in one goroutine */
+    _Atomic int64_t
+        pace_ticks; /* of one scheduling decision, smoothed; anyone reads, the monitor raises it */
     _Atomic uint32_t conns; /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */
     uint32_t seen_tick;
