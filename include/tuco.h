@@ -6,6 +6,7 @@
 #include <tuco/context.h>
 #include <tuco/defer.h>
 #include <tuco/go.h>
+#include <tuco/loop.h>
 #include <tuco/mem.h>
 #include <tuco/net.h>
 #include <tuco/scope.h>

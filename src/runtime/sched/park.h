@@ -96,6 +96,7 @@ enum tu__wait {
     TU__WAIT_WAIT_GROUP,
     TU__WAIT_CONDITION,
     TU__WAIT_SEMAPHORE,
+    TU__WAIT_LOOP, /* the host of a tu_loop */
     TU__WAIT_CONTEXT,
     TU__WAIT_IO,
     TU__WAIT_FOREVER, /* null channel, empty select */

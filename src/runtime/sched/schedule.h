@@ -181,7 +181,7 @@ void tu__timers_rescue(struct p *p, int64_t now_ns);
 
 /* Forks and calls without a scheduler, implemented in fork.c. */
 void tu__fork_init(void);
-bool tu__forked(void);                                             /* this is a forked child */
+bool tu__forked(void); /* this is a forked child */
 void tu__no_scheduler(const char *what) __attribute__((noreturn, cold)); /* says why, and aborts */
 
 /* The monitor thread, implemented in monitor.c. */
