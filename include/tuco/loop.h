@@ -19,7 +19,7 @@
 
 TU_BEGIN_DECLS
 
-typedef struct tu_loop tu_loop;
+typedef struct tu_loop tu_loop; /* a queue of functions for one host */
 
 /* NULL: out of memory or descriptors. Needs no runtime. */
 TU_API tu_loop *tu_loop_make(void);
@@ -37,7 +37,7 @@ TU_API TU_MUST_CHECK int tu_loop_post(tu_loop *loop, void (*fn)(void *arg), void
  * waited for, because `arg` is the caller's. From any goroutine, or thread but the host's (aborts). May park. */
 TU_API TU_MUST_CHECK int tu_loop_call(tu_loop *loop, void (*fn)(void *arg), void *arg);
 
-#define TU_LOOP_BATCH 64
+#define TU_LOOP_BATCH 64 /* functions that one tu_loop_run calls at most */
 
 /* The host's: calls what was posted, in order, at most TU_LOOP_BATCH functions, so that the host's own events get
  * their turn; what is left makes the descriptor readable again. Returns how many it called. A function

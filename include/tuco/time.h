@@ -26,7 +26,7 @@
 
 TU_BEGIN_DECLS
 
-typedef struct tu_timer tu_timer;
+typedef struct tu_timer tu_timer; /* a timer or a ticker */
 
 /* As a delay: the timer is made (or left) unarmed; tu_timer_reset starts it. */
 #define TU_NEVER INT64_MAX

@@ -2,10 +2,12 @@
  *
  * The fast path never leaves goroutine stacks: who parks picks the next of its own P and switches
  * straight to it (one switch per hop; Go needs two and a search). Every 61st decision, and when the
- * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, the
- * global queue and the poller. Rejected: one shared queue (contention), handing work to other Ps at
- * once (a synchronous hand-over would always move to a cold core), waking a P for each ready
- * goroutine (a write system call per channel operation: see tu__submit).
+ * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, and, where
+ * 50 us have passed, at the global queue and the poller.
+ *
+ * Another P is woken, and steals, only where that pays (worth_helping; docs/decisions/0012). Rejected: one
+ * shared queue (contention), handing work to other Ps at once (a synchronous hand-over would always move to
+ * a cold core), waking a P for each ready goroutine (a system call per channel operation).
  */
 #include "runtime/sched/schedule.h"
 
