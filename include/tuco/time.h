@@ -16,7 +16,7 @@
  * A timer belongs to who made it, until tu_timer_free. Any goroutine or plain thread may stop and reset it,
  * several at once, and also from inside its own call; nothing here parks. The runtime must have been
  * started. Times are at least as long as asked for; how much longer depends on what runs: microseconds
- * where a P is idle, up to a few milliseconds where every P computes.
+ * where a P is idle, some 10 ms where every P computes.
  */
 #pragma once
 

