@@ -7,8 +7,10 @@
 #include <tuco/defer.h>
 #include <tuco/file.h>
 #include <tuco/go.h>
+#include <tuco/loop.h>
 #include <tuco/mem.h>
 #include <tuco/net.h>
 #include <tuco/scope.h>
 #include <tuco/select.h>
 #include <tuco/sync.h>
+#include <tuco/time.h>

@@ -21,6 +21,7 @@
 
 TU_BEGIN_DECLS
 
+/* An open file. */
 typedef struct tu_file tu_file;
 
 /* open(2), with O_CLOEXEC added. 0 and *out, or -errno. */
@@ -57,18 +58,23 @@ TU_API TU_MUST_CHECK int tu_file_truncate(tu_file *file, int64_t size);
  * to hold it. 0 or -errno (-EOPNOTSUPP: the file system cannot). */
 TU_API TU_MUST_CHECK int tu_file_allocate(tu_file *file, int64_t offset, int64_t size);
 
+/* What stat(2) says of a file, as far as programs ask for it. */
 struct tu_file_info {
     int64_t size;
     int64_t modified_ns;    /* since 1970 */
     uint64_t device, inode; /* together they are the file's identity */
     unsigned mode;          /* st_mode: S_ISREG, S_ISDIR, permissions */
 };
+/* Of an open file, and of a path, whose links it follows. 0 or -errno. */
 TU_API TU_MUST_CHECK int tu_file_stat(tu_file *file, struct tu_file_info *out);
-TU_API TU_MUST_CHECK int tu_stat(const char *path, struct tu_file_info *out); /* follows links */
+TU_API TU_MUST_CHECK int tu_stat(const char *path, struct tu_file_info *out);
 
 /* ---- by path: 0 or -errno ---- */
+/* rename(2): replaces `to` in one step. */
 TU_API TU_MUST_CHECK int tu_rename(const char *from, const char *to);
+/* unlink(2): takes the name away; who has the file open keeps it. */
 TU_API TU_MUST_CHECK int tu_unlink(const char *path);
+/* Make a directory (`mode` less the umask) and remove an empty one. */
 TU_API TU_MUST_CHECK int tu_mkdir(const char *path, unsigned mode);
 TU_API TU_MUST_CHECK int tu_rmdir(const char *path);
 /* Makes a rename, unlink or new file in this directory survive a loss of power. */

@@ -5,6 +5,15 @@
  * function that "may park". It is not interrupted between such calls; one that computes, or sits
  * in a blocking libc call, for more than 10 ms keeps its thread, and the others get another one.
  *
+ * fork. A child forked before tu_start is free to do anything. One forked afterwards has the forking
+ * thread and no scheduler: it may exec, _exit, and use the heap (tuco/mem.h). tu_start, tu_main and new
+ * connections give -ENOTSUP there; to start, wake or make wait a goroutine, to arm a timer, or to return from
+ * the function of the goroutine that forked ends the child with a message. A lock, channel or context that another
+ * thread used at that moment may stay locked in the child. From a goroutine, fork gives the child the signal
+ * mask of the thread that called tu_start (a goroutine's thread blocks signals); posix_spawn does not, it
+ * wants POSIX_SPAWN_SETSIGMASK. Descriptors are the parent's: what shall not outlive an exec is close-on-exec,
+ * as all of libtuco's are.
+ *
  *     static void hello(void *arg) { tu_go(serve, conn, 3); tu_sleep(TU_S); }
  *     int main(void) { return tu_main(NULL, hello, NULL); }
  */
@@ -26,7 +35,8 @@ struct tu_options {
 TU_API int tu_main(const struct tu_options *options, void (*main_fn)(void *arg), void *arg);
 
 /* Starts the runtime beside an existing main: afterwards any thread may tu_go. 0, -EALREADY if it
- * runs already, or -errno. */
+ * runs already or another thread is starting it, -ENOTSUP in a forked child (above), -EINVAL for a stack size
+ * that there is not (it may then be tried again), or another -errno. */
 TU_API int tu_start(const struct tu_options *options);
 
 /* Number of goroutines that may run at once (0 before the runtime was started). */
@@ -51,6 +61,9 @@ TU_API bool tu_on_goroutine(void);
 
 /* The running goroutine's number (from 1), 0 on a plain thread. */
 TU_API uint64_t tu_goroutine_id(void);
+
+/* Where the running goroutine was started; NULL on a plain thread. */
+TU_API const struct tu_site *tu_goroutine_site(void);
 
 /* Between these two the goroutine stays on its thread, and nothing else runs there: for libraries that keep
  * state by thread (thread-locals, OpenSSL's error queue, OpenGL). They nest; the end of the goroutine
@@ -90,7 +103,7 @@ TU_END_DECLS
 
 /* tu_go(function, up to 6 arguments): starts a goroutine. The arguments are checked against the
  * function's prototype and copied; each must fit a machine word and be an integer or a pointer
- * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. */
+ * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. Before tu_start: aborts. */
 #ifndef __cplusplus
 #define tu__word(x)                                                                   \
     ({                                                                                \

@@ -5,6 +5,8 @@
  *         for (int i = 0; i < n; i++)
  *             tu_scope_go(&s, fetch, urls[i]);      int fetch(const char *url);
  *         rc = tu_scope_wait(&s);                   0, or the first error of a child
+ *         if (rc < 0)
+ *             say(tu_scope_failed(&s)->name, rc);   "fetch", and where it was started
  *     }
  *
  * A scope joins its children on every way out of its block (end, return, break, goto): afterwards
@@ -20,6 +22,7 @@
 #include <tuco/base.h>
 #include <tuco/context.h>
 #include <tuco/go.h>
+#include <tuco/sync.h>
 
 TU_BEGIN_DECLS
 
@@ -32,12 +35,21 @@ struct tu_scope {
     int error;      /* first negative result, or 0 */
     uint32_t lock;
     bool left; /* the block has run */
+    const struct tu_site *failed;
+    struct tu_semaphore slots; /* of tu_scope_limit; no units: no limit */
 };
 
 /* Parks until all children have finished; the first error, or 0. More may be started afterwards. */
 TU_API int tu_scope_wait(struct tu_scope *s);
 /* Ends the scope's context with -ECANCELED. Any goroutine of the scope may call it. */
 TU_API void tu_scope_cancel(struct tu_scope *s);
+/* At most n (> 0) children run at once: tu_scope_go then parks until one has finished. To be called before
+ * the first child is started. Children of a limited scope should not start others in it: all of them may end up
+ * waiting for a slot. */
+TU_API void tu_scope_limit(struct tu_scope *s, int64_t n);
+/* Which child the scope's error came from: file and line of its tu_scope_go, and the function's name. NULL while
+ * there is no error, or when it is not a child's. */
+TU_API const struct tu_site *tu_scope_failed(struct tu_scope *s);
 
 /* What the macros are made of. */
 TU_API struct tu_scope tu__scope_enter(void);
@@ -53,8 +65,9 @@ TU_END_DECLS
          s.left = true)
 
 /* tu_scope_go(scope, function, up to 4 arguments): starts a child. The function returns void, or an int
- * of which a negative value is an error. Arguments as for tu_go. 0, or -ENOMEM, which is the scope's
- * error as well, so that it need not be looked at here. */
+ * of which a negative value is an error. Arguments as for tu_go. 0, or -ENOMEM; in a limited scope
+ * also the context's error, if that ended while this waited for a slot. It is the scope's error as well, so it
+ * need not be looked at here. Parks in a limited scope only. */
 #ifndef __cplusplus
 #define tu_scope_go(s, fn, ...)                                                                 \
     ({                                                                                          \

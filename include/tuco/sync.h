@@ -1,7 +1,7 @@
-/* sync.h - mutex, read-write mutex, wait group, once, condition: for goroutines and plain threads
- * alike. All are plain structs; zero-filled is ready to use. They must not be copied while in use,
- * nor freed before every call on them has returned; only a wait group may be freed as soon as the
- * wait for it has. None of the lock calls is cancelled by a context: a lock is held briefly.
+/* sync.h - mutex, read-write mutex, wait group, once, condition, semaphore: for goroutines and plain threads
+ * alike. All are plain structs; zero-filled is ready to use (a semaphore: TU_SEMAPHORE(n)). They must not be
+ * copied while in use, nor freed before every call on them has returned; only a wait group may be freed as soon
+ * as the wait for it has. None of the lock calls is cancelled by a context: a lock is held briefly.
  */
 #pragma once
 
@@ -80,6 +80,20 @@ struct tu_once {
 /* Runs fn(arg) the first time; later callers return after that run is finished. May park. */
 TU_API void tu_once(struct tu_once *once, void (*fn)(void *arg), void *arg);
 
+/* A once with a result: something made on first use, which may take long and may fail. */
+struct tu_once_value {
+    uint32_t done, begun;
+    int error;
+    void *value;
+    struct tu_mutex mutex; /* `begun` */
+    struct tu_wait_group running;
+};
+/* The first caller runs fn(arg, &its value), and everyone gets what it returned and, where `value` is not NULL, its
+ * value; an error as well: fn is not tried again. Callers that come while it runs wait for it, and get the
+ * error of their own context if that ends first (*value is then untouched). May park. */
+TU_API TU_MUST_CHECK int tu_once_value(struct tu_once_value *once,
+                                       int (*fn)(void *arg, void **value), void *arg, void **value);
+
 struct tu_condition {
     uint32_t lock;
     void *head, *tail; /* waiters, first come first served */
@@ -90,6 +104,27 @@ TU_API int tu_condition_wait(struct tu_condition *c, struct tu_mutex *m);
 /* Wake one, or all, of those who wait now. With or without the mutex held. Never park. */
 TU_API void tu_condition_signal(struct tu_condition *c);
 TU_API void tu_condition_broadcast(struct tu_condition *c);
+
+/* A number of units of something, taken several at a time. First come, first served: who asks for many is
+ * not starved by those who ask for few, they queue behind it. */
+struct tu_semaphore {
+    int64_t size;      /* units in all; never changes */
+    int64_t available; /* under lock, as the rest */
+    void *head, *tail; /* waiters */
+    uint32_t lock;
+};
+/* An initializer: struct tu_semaphore s = TU_SEMAPHORE(8); */
+#define TU_SEMAPHORE(units)       \
+    {                             \
+        (units), (units), 0, 0, 0 \
+    }
+/* Takes n units: 0; -EINVAL: there are not so many in all; or the context's error, and nothing was taken. May
+ * park. Acquire: sees what was done before the units were released. */
+TU_API TU_MUST_CHECK int tu_semaphore_acquire(struct tu_semaphore *s, int64_t n);
+/* Only without waiting, and not past those who wait. Never parks. */
+TU_API TU_MUST_CHECK bool tu_semaphore_try_acquire(struct tu_semaphore *s, int64_t n);
+/* Gives n units back; more than were taken: aborts. Need not be called by who took them. Never parks. */
+TU_API void tu_semaphore_release(struct tu_semaphore *s, int64_t n);
 
 TU_END_DECLS
 

@@ -45,6 +45,15 @@ const char *poll_backend(const struct poll *poll)
     return poll->ring ? "io_uring" : "epoll";
 }
 
+void poll_close(struct poll *poll)
+{
+    if (poll->ring)
+        poll_ring_destroy(poll->ring);
+    else
+        close(poll->epoll_fd);
+    close(poll->wake_fd);
+}
+
 int poll_add(struct poll *poll, int fd, void *data)
 {
     if (poll->ring)

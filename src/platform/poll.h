@@ -25,6 +25,7 @@ enum { POLL_EVENTS_MAX = 128 };
 
 int poll_init(struct poll *poll); /* 0 or -errno */
 /* Registers `fd` for both directions, once for its life. 0 or -errno (-EPERM: not pollable). */
+void poll_close(struct poll *poll);
 int poll_add(struct poll *poll, int fd, void *data);
 /* Ends the registration; right before the descriptor is closed. */
 void poll_remove(struct poll *poll, int fd);

@@ -92,6 +92,15 @@ int poll_ring_make(struct poll_ring **out, int wake_fd)
     return 0;
 }
 
+void poll_ring_destroy(struct poll_ring *ring)
+{
+    uring_destroy(&ring->uring);
+    for (int i = 0; i < CHUNKS; i++)
+        free(ring->chunks[i]);
+    pthread_mutex_destroy(&ring->mutex);
+    free(ring);
+}
+
 /* As epoll: what is always ready has no events. */
 static int pollable(int fd)
 {

@@ -28,6 +28,18 @@ int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const ch
     return -rc;
 }
 
+static sigset_t saved_mask;
+
+void thread_signals_save(void)
+{
+    pthread_sigmask(SIG_BLOCK, NULL, &saved_mask);
+}
+
+void thread_signals_restore(void)
+{
+    pthread_sigmask(SIG_SETMASK, &saved_mask, NULL);
+}
+
 void thread_yield(void)
 {
     sched_yield();

@@ -102,3 +102,52 @@ GO_TEST(cplusplus, exceptions_and_threads)
     t.join();
     CHECK_EQ(seen, 10);
 }
+
+static int make_point(void *arg, void **value)
+{
+    *value = arg;
+    return 0;
+}
+
+static void post_back(tu_loop *loop, std::atomic<int> *posted)
+{
+    auto bump = [](void *n) { static_cast<std::atomic<int> *>(n)->fetch_add(1); };
+    CHECK_EQ(tu_loop_post(loop, bump, posted), 0);
+    CHECK_EQ(tu_loop_call(loop, bump, posted), 0);
+}
+
+GO_TEST(cplusplus, timers_and_semaphores)
+{
+    int64_t at = 0;
+    std::atomic<int> posted{0};
+    int noted = 0;
+    tu_timer *tick = tu_ticker_make(TU_MS), *call = tu_timer_call(TU_NEVER, note, &noted);
+    tu_defer(tu_timer_free, tick);
+    tu_defer(tu_timer_free, call);
+    CHECK_EQ(tu_recv(tu_timer_chan(tick), &at), 0);
+    CHECK(!tu_timer_stop(call));
+    struct tu_semaphore units = TU_SEMAPHORE(2);
+    CHECK_EQ(tu_semaphore_acquire(&units, 2), 0);
+    CHECK(!tu_semaphore_try_acquire(&units, 1));
+    tu_semaphore_release(&units, 2);
+    struct tu_once_value once = {};
+    void *value = nullptr;
+    CHECK_EQ(tu_once_value(&once, make_point, &at, &value), 0);
+    CHECK(value == &at);
+    tu_loop *loop = tu_loop_make();
+    std::thread host([&] {
+        while (posted.load() < 8)
+            tu_loop_run(loop);
+        tu_loop_close(loop);
+    });
+    tu_scope(s) {
+        tu_scope_limit(&s, 2);
+        for (int i = 0; i < 4; i++)
+            tu_scope_go(&s, post_back, loop, &posted);
+        CHECK_EQ(tu_scope_wait(&s), 0);
+        CHECK(tu_scope_failed(&s) == nullptr);
+    }
+    host.join();
+    tu_loop_free(loop);
+    CHECK_EQ(posted.load(), 8);
+}

@@ -22,13 +22,15 @@ static inline struct tu__lock *lock_of(struct tu_scope *s)
     return (struct tu__lock *)&s->lock;
 }
 
-/* Keeps the first error and tells the others. */
-static void fail(struct tu_scope *s, int error)
+/* Keeps the first error, and whose it is, and tells the others. */
+static void fail(struct tu_scope *s, int error, const struct tu_site *site)
 {
     tu__lock(lock_of(s));
     bool first = s->error == 0;
-    if (first)
+    if (first) {
         s->error = error;
+        s->failed = site;
+    }
     tu__unlock(lock_of(s));
     if (first)
         tu_scope_cancel(s);
@@ -37,6 +39,8 @@ static void fail(struct tu_scope *s, int error)
 static void finish(struct tu_scope *s)
 {
     struct tu__sleeper *waiter = NULL;
+    if (s->slots.size > 0)
+        tu_semaphore_release(&s->slots, 1);
     tu__lock(lock_of(s));
     tu_check(s->running > 0, "tu_scope: more children finished than started");
     if (--s->running == 0) {
@@ -57,7 +61,7 @@ static void child(uintptr_t scope, uintptr_t function, uintptr_t a, uintptr_t b,
     if (scope & HAS_RESULT) {
         int rc = ((int (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))function)(a, b, c, d);
         if (rc < 0)
-            fail(s, rc);
+            fail(s, rc, tu_goroutine_site());
     } else {
         ((void (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t))function)(a, b, c, d);
     }
@@ -71,12 +75,17 @@ int tu__scope_go(struct tu_scope *s, void (*fn)(void), bool result, unsigned cou
     uintptr_t w[6] = {(uintptr_t)s | (result ? HAS_RESULT : 0), (uintptr_t)fn};
     for (unsigned i = 0; i < count; i++)
         w[2 + i] = words[i];
+    int rc = s->slots.size > 0 ? tu_semaphore_acquire(&s->slots, 1) : 0;
+    if (rc < 0) {
+        fail(s, rc, site);
+        return rc;
+    }
     tu__lock(lock_of(s));
     s->running++;
     tu__unlock(lock_of(s));
-    int rc = tu_go_words((void (*)(void))child, 6, w, site);
+    rc = tu_go_words((void (*)(void))child, 6, w, site);
     if (rc < 0) {
-        fail(s, rc);
+        fail(s, rc, site);
         finish(s);
     }
     return rc;
@@ -103,6 +112,24 @@ void tu_scope_cancel(struct tu_scope *s)
 {
     if (s->context)
         tu_context_cancel(s->context, -ECANCELED);
+}
+
+void tu_scope_limit(struct tu_scope *s, int64_t n)
+{
+    tu_check(n > 0, "tu_scope_limit: %lld children", (long long)n);
+    tu__lock(lock_of(s));
+    tu_check(s->running == 0 && s->slots.available == s->slots.size,
+             "tu_scope_limit: children run already");
+    s->slots = (struct tu_semaphore)TU_SEMAPHORE(n);
+    tu__unlock(lock_of(s));
+}
+
+const struct tu_site *tu_scope_failed(struct tu_scope *s)
+{
+    tu__lock(lock_of(s));
+    const struct tu_site *site = s->failed;
+    tu__unlock(lock_of(s));
+    return site;
 }
 
 struct tu_scope tu__scope_enter(void)

@@ -215,6 +215,100 @@ GO_TEST(scope, many_short_ones)
     }
 }
 
+/* ---- limits, and whose error it is ---- */
+
+struct gauge {
+    atomic_int inside, most;
+};
+
+static int stay_inside(struct gauge *g, int i)
+{
+    int n = atomic_fetch_add(&g->inside, 1) + 1, most = atomic_load(&g->most);
+    while (n > most && !atomic_compare_exchange_weak(&g->most, &most, n)) {
+    }
+    int rc = tu_sleep(i % 5 * 100 * TU_US);
+    atomic_fetch_sub(&g->inside, 1);
+    atomic_fetch_add(&finished, 1);
+    return rc;
+}
+
+/* Go: errgroup's TestGoLimit. */
+GO_TEST(scope, limit)
+{
+    for (int n = 1; n <= 4; n++) {
+        struct gauge g = {0};
+        atomic_store(&finished, 0);
+        tu_scope(s) {
+            tu_scope_limit(&s, n);
+            for (int i = 0; i < 60; i++)
+                CHECK_EQ(tu_scope_go(&s, stay_inside, &g, i), 0);
+            CHECK(atomic_load(&finished) >= 60 - n);
+            CHECK_EQ(tu_scope_wait(&s), 0);
+        }
+        CHECK_EQ(atomic_load(&finished), 60);
+        CHECK(atomic_load(&g.most) <= n && (n > 1 || atomic_load(&g.most) == 1));
+    }
+}
+
+/* A failing child ends the wait of those who want to start further ones. */
+GO_TEST(scope, limit_and_errors)
+{
+    struct gauge g = {0};
+    int rc = 0;
+    const struct tu_site *site = NULL;
+    tu_scope(s) {
+        tu_scope_limit(&s, 2);
+        CHECK(tu_scope_failed(&s) == NULL);
+        CHECK_EQ(tu_scope_go(&s, wait_child, &rc), 0);
+        CHECK_EQ(tu_scope_go(&s, failing_child, -EIO, 2), 0);
+        while (tu_scope_go(&s, stay_inside, &g, 0) == 0) { /* ends, or the test's time does */
+        }
+        CHECK_EQ(tu_scope_wait(&s), -EIO);
+        site = tu_scope_failed(&s);
+    }
+    CHECK_EQ(rc, -ECANCELED);
+    REQUIRE(site != NULL);
+    CHECK(!strcmp(site->name, "failing_child") && strstr(site->file, "scope_test.c"));
+    CHECK(site->line > 0);
+    tu_context *ctx = tu_with_timeout(NULL, 3 * TU_MS);
+    tu_in_context(ctx) {
+        tu_scope(s) {
+            tu_scope_limit(&s, 1);
+            CHECK_EQ(tu_scope_go(&s, wait_child, &rc), 0);       /* a slot is free: no wait */
+            CHECK_EQ(tu_scope_go(&s, no_arguments), -ETIMEDOUT); /* no slot came free in time */
+            CHECK_EQ(tu_scope_wait(&s), -ETIMEDOUT);
+        }
+    }
+    tu_cancel(ctx);
+}
+
+static int site_child(const struct tu_site **site)
+{
+    *site = tu_goroutine_site();
+    return 0;
+}
+
+static void *site_on_thread(void *unused)
+{
+    CHECK(tu_goroutine_site() == NULL);
+    return unused;
+}
+
+GO_TEST(scope, a_goroutine_knows_where_it_was_started)
+{
+    const struct tu_site *site = NULL;
+    int line = 0;
+    tu_scope(s) {
+        tu_scope_go(&s, site_child, &site), line = __LINE__;
+    }
+    REQUIRE(site != NULL);
+    CHECK(!strcmp(site->name, "site_child"));
+    CHECK_EQ(site->line, line);
+    pthread_t t;
+    pthread_create(&t, NULL, site_on_thread, NULL);
+    pthread_join(t, NULL);
+}
+
 /* ---- defer ---- */
 
 static char trace[64];

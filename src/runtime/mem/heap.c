@@ -19,6 +19,9 @@
  * change them, so it may be off by what moved between cache and span in that moment (a batch a
  * thread); it is exact when nobody allocates.
  *
+ * A fork takes every lock, so that the child has a heap that works (a fork is the only one who holds
+ * several classes' locks, and takes them in order).
+ *
  * With AddressSanitizer heap_malloc.c takes the place of this file.
  */
 #include "runtime/mem/heap.h"
@@ -336,8 +339,40 @@ static void thread_ends(void *value)
     tu__unlock(&registry.lock);
 }
 
+/* ---- fork: the child's only thread must find no lock held by one that it does not have ---- */
+
+static void before_fork(void)
+{
+    tu__lock(&registry.lock);
+    for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
+        tu__lock(&centrals[class].lock);
+    tu__pages_before_fork();
+}
+
+static void after_fork(bool child)
+{
+    void (*release)(struct tu__lock *) = child ? tu__lock_after_fork : tu__unlock;
+    tu__pages_after_fork(child);
+    for (unsigned class = SIZE_CLASS_COUNT; class -- > 1;)
+        release(&centrals[class].lock);
+    release(&registry.lock);
+}
+
+static void after_fork_parent(void)
+{
+    after_fork(false);
+}
+
+/* The caches of the other threads are lost, with what lies in them. */
+static void after_fork_child(void)
+{
+    after_fork(true);
+}
+
 static void start_locked(void)
 {
+    (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+
     for (unsigned class = 1; class < SIZE_CLASS_COUNT; class ++)
         choose_span(&centrals[class], size_class_bytes(class));
     registry.has_key = pthread_key_create(&registry.key, thread_ends) == 0;

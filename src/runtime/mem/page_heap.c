@@ -464,3 +464,16 @@ void tu__pages_verify(void (*visit)(const struct span *s, void *arg), void *arg)
     verify_bins();
     tu__unlock(&heap.lock);
 }
+
+void tu__pages_before_fork(void)
+{
+    tu__lock(&heap.lock);
+}
+
+void tu__pages_after_fork(bool child)
+{
+    if (child)
+        tu__lock_after_fork(&heap.lock);
+    else
+        tu__unlock(&heap.lock);
+}

@@ -93,3 +93,7 @@ void tu__pages_count(struct page_counts *out);
 void tu__pages_verify(void (*visit)(const struct span *s, void *arg), void *arg);
 /* Memory for bookkeeping that is never returned, zero-filled, aligned to 64; NULL: none left. */
 void *tu__pages_metadata(size_t size);
+
+/* Around a fork: between the two nobody is inside, in the child as well. */
+void tu__pages_before_fork(void);
+void tu__pages_after_fork(bool child);

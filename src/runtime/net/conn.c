@@ -103,7 +103,7 @@ static void on_ready(struct pollable *self, unsigned events)
 int tu__conn_make(tu_conn **out, int fd, uint32_t proc)
 {
     if (tu__sched.proc_count == 0)
-        return -EINVAL; /* the runtime was not started */
+        return -ENOTSUP; /* the runtime was not started, or this is a forked child */
     struct tu_conn *c = pool_get();
     if (!c)
         return -ENOMEM;

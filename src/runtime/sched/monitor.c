@@ -79,6 +79,7 @@ static void look_at(struct p *p, int64_t now_ns)
         tu__wake_one();
     if (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0)
         poll_for(p);
+    tu__timers_rescue(p, now_ns);
     if (atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) < now_ns)
         atomic_store_explicit(&p->attention, 1, memory_order_relaxed);
     bool blocking = atomic_load_explicit(&m->blocking, memory_order_relaxed) > 0;

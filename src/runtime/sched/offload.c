@@ -21,6 +21,7 @@
 #include "platform/thread.h"
 #include "runtime/sched/cancel.h"
 #include "runtime/sched/foreign.h"
+#include "runtime/sched/schedule.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -166,6 +167,8 @@ static bool start_thread_locked(void)
 int tu__offload_submit(struct tu__job *job, enum tu__lane lane)
 {
     struct idle_thread *idle = NULL;
+    if (tu__forked()) /* the pool's threads, and who held its lock, are the parent's */
+        tu__no_scheduler("a call on a pool thread");
     job->lane = lane;
     tu__lock(&pool.lock);
     /* Before the job is there: once queued it may have run, and be gone, at any moment. Meanwhile

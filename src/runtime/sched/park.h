@@ -79,6 +79,12 @@ static inline void tu__unlock(struct tu__lock *lock)
         tu__unlock_slow(lock);
 }
 
+/* In a forked child, of a lock that the forking thread holds: free again, without the threads that slept. */
+static inline void tu__lock_after_fork(struct tu__lock *lock)
+{
+    atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
+}
+
 /* Why a goroutine waits: shown in dumps. */
 enum tu__wait {
     TU__WAIT_NONE,
@@ -89,6 +95,8 @@ enum tu__wait {
     TU__WAIT_MUTEX,
     TU__WAIT_WAIT_GROUP,
     TU__WAIT_CONDITION,
+    TU__WAIT_SEMAPHORE,
+    TU__WAIT_LOOP, /* the host of a tu_loop */
     TU__WAIT_CONTEXT,
     TU__WAIT_IO,
     TU__WAIT_FOREVER, /* null channel, empty select */

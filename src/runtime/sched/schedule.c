@@ -304,6 +304,8 @@ void tu__submit(struct runnable *r, enum submit_where where)
     struct m *m = tu__m();
     struct p *p = m ? tu__enter(m) : NULL;
     if (!p) {
+        if (!tu__sched.procs)
+            tu__no_scheduler("a goroutine is woken");
         global_put(r);
         atomic_thread_fence(memory_order_seq_cst); /* an unlock is a plain store */
         tu__wake_one();
@@ -649,6 +651,11 @@ static struct runnable *steal(struct m *m, struct p *p)
         if (r)
             return r;
     }
+    if (tu__timers_steal(p)) {
+        struct runnable *r = pick_local(p);
+        if (r)
+            return r;
+    }
     for (uint32_t i = 0; i < n; i++) {
         struct p *victim = &tu__sched.procs[(start + i) % n];
         if (victim == p || run_queue_empty(&victim->queue) || !stuck(victim))
@@ -725,7 +732,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
     if (work_anywhere(p)) {
         timeout = 0;
     } else {
-        int64_t next = atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed);
+        int64_t next = tu__timers_wait(p);
         if (next != INT64_MAX) {
             timeout = next - clock_monotonic_ns();
             timeout = timeout < 0 ? 0 : timeout;
@@ -814,6 +821,8 @@ void tu__enter_slow(struct m *m)
     if (asked == LOST_TAKEN) {
         m->p = NULL;
         atomic_store(&m->lost, LOST_NO);
+    } else if (asked == LOST_FORKED) {
+        tu__no_scheduler("a goroutine starts, waits, wakes or returns");
     }
 }
 
@@ -958,6 +967,8 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
 {
     struct m *m = tu__m();
     struct p *p = m ? tu__enter(m) : NULL;
+    if (!p && !tu__sched.procs)
+        tu__no_scheduler("tu_go");
     struct g *g = free_g_get(p);
     if (g) {
         g->entry = entry;
@@ -1044,6 +1055,12 @@ uint64_t tu_goroutine_id(void)
 {
     struct m *m = tu__m();
     return m && m->g ? m->g->id : 0;
+}
+
+const struct tu_site *tu_goroutine_site(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->site : NULL;
 }
 
 unsigned tu_maxprocs(void)

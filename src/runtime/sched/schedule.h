@@ -46,8 +46,8 @@ enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
 enum { TU__PACE_AT_START = 25 * CLOCK_TICKS_4US };
 
 /* m->lost; its edges are those of the protocol above: NO -> ASKED (monitor), ASKED -> NO (either),
- * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P). */
-enum { LOST_NO, LOST_ASKED, LOST_TAKEN };
+ * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P); any -> FORKED (fork.c). */
+enum { LOST_NO, LOST_ASKED, LOST_TAKEN, LOST_FORKED };
 
 struct m {
     struct g *g;                 /* running goroutine; NULL in the scheduler loop */
@@ -179,6 +179,17 @@ void tu__wake_one(void);
 
 /* timers, implemented in time/timer.c */
 int64_t tu__timers_run(struct p *p, int64_t now_ns); /* fires what is due; the next deadline */
+/* Fires what is overdue on other Ps that are awake. True if there was something: it is ready here now. */
+bool tu__timers_steal(struct p *self);
+/* When a P that goes to sleep (asleep is 1 already) must wake for timers, its own or another's; or INT64_MAX. */
+int64_t tu__timers_wait(struct p *self);
+/* The monitor, of a P that sticks in one goroutine: has its overdue timers fired by an idle P, else does it. */
+void tu__timers_rescue(struct p *p, int64_t now_ns);
+
+/* Forks and calls without a scheduler, implemented in fork.c. */
+void tu__fork_init(void);
+bool tu__forked(void); /* this is a forked child */
+void tu__no_scheduler(const char *what) __attribute__((noreturn, cold)); /* says why, and aborts */
 
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);

@@ -48,17 +48,14 @@ static unsigned wanted_procs(const struct tu_options *options)
     return n > TU__PROCS_MAX ? TU__PROCS_MAX : n;
 }
 
-int tu_start(const struct tu_options *options)
+/* What can fail before there are threads, and is undone then. */
+static int make_procs(const struct tu_options *options)
 {
-    uint32_t no = 0;
-    if (!atomic_compare_exchange_strong(&started, &no, 1))
-        return -EALREADY;
     int rc = goroutine_init(options ? options->stack_size : 0);
     if (rc < 0)
         return rc;
     if (options && options->blocking_calls)
         tu__offload_limit_calls(options->blocking_calls);
-    fault_init(explain_overflow);
     unsigned n = wanted_procs(options);
     size_t size = n * sizeof(struct p);
     struct p *procs = aligned_alloc(64, size);
@@ -70,13 +67,34 @@ int tu_start(const struct tu_options *options)
         atomic_store(&procs[i].timers.next_ns, INT64_MAX);
         atomic_store(&procs[i].pace_ticks, TU__PACE_AT_START);
         rc = poll_init(&procs[i].poll);
-        if (rc < 0)
+        if (rc < 0) {
+            while (i-- > 0)
+                poll_close(&procs[i].poll);
+            free(procs);
             return rc;
+        }
     }
     tu__sched.procs = procs;
     tu__sched.proc_count = n;
-    for (unsigned i = 0; i < n; i++) {
-        rc = tu__start_machine(&procs[i]);
+    return 0;
+}
+
+int tu_start(const struct tu_options *options)
+{
+    uint32_t no = 0;
+    if (tu__forked())
+        return -ENOTSUP;
+    if (!atomic_compare_exchange_strong(&started, &no, 1))
+        return -EALREADY;
+    int rc = make_procs(options);
+    if (rc < 0) {
+        atomic_store(&started, 0);
+        return rc;
+    }
+    tu__fork_init();
+    fault_init(explain_overflow);
+    for (unsigned i = 0; i < tu__sched.proc_count; i++) {
+        rc = tu__start_machine(&tu__sched.procs[i]);
         if (rc < 0)
             return rc;
     }

@@ -1,9 +1,19 @@
 /* timer.c - see timer.h. The heap holds pointers; each timer knows its index, so stopping removes it
  * at once and the heap never holds dead entries.
  *
- *   IDLE --start--> ARMED --due, under the heap's lock--> FIRING --fire returned--> IDLE
- *                     '--stop, under the heap's lock--> IDLE
- *   A fire that starts the timer again goes FIRING -> ARMED; the runner then leaves it alone.
+ *   state = ARMED + RUNNER * threads that are inside its fire
+ *   start, under the heap's lock: + ARMED         disarm, under it: - ARMED
+ *   due, under it: - ARMED + RUNNER               fire has returned: - RUNNER
+ *   A fire that starts its timer again may be run a second time before the first has returned. Whoever
+ *   stops a timer to free it waits until there is no runner: that subtraction is a runner's last touch.
+ *
+ * Who fires. A P looks at its own timers between goroutines. One goroutine may keep it from that, so others look,
+ * too: a P that finds nothing to do fires what is LATE on Ps that are awake (tu__timers_steal); one sleeping P,
+ * the watcher, wakes up for that (tu__timers_wait); and the monitor, which sees the first timer that
+ * is armed after the watcher has gone to sleep, wakes a P or, when none sleeps, fires itself. Timers
+ * of a sleeping P are left to its own wake.
+ * Rejected: to wake the watcher when a goroutine arms a timer, as Go does. It would be a system call for each,
+ * while the goroutine nearly always parks soon after, and its P fires in time.
  */
 #include "runtime/time/timer.h"
 
@@ -16,20 +26,10 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
-/* The low two bits of `state`; above them the number of starts, so that a runner whose fire started
- * the timer again, and whose successor fires already, does not end the successor's FIRING. */
-enum { TIMER_IDLE, TIMER_ARMED, TIMER_FIRING, TIMER_MASK = 3, TIMER_START = 4 };
-
-static inline uint32_t phase(const struct tu__timer *t, memory_order order)
-{
-    return atomic_load_explicit(&t->state, order) & TIMER_MASK;
-}
-
-static inline void set_phase(struct tu__timer *t, uint32_t next)
-{
-    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
-    atomic_store_explicit(&t->state, (state & ~(uint32_t)TIMER_MASK) | next, memory_order_relaxed);
-}
+enum { ARMED = 1, RUNNER = 2 };
+/* A P that works through short goroutines looks at its timers more often than LATE; the watcher
+ * gives it WATCH, so that it does not wake for nothing. */
+enum { LATE_NS = 50000, WATCH_NS = 200000 };
 
 static void place(struct timer_heap *h, uint32_t index, struct tu__timer *t)
 {
@@ -106,16 +106,19 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
     struct m *m = tu__m();
     struct p *own = m ? tu__enter(m) : NULL;
     struct p *p = own ? own : &tu__sched.procs[0];
-    tu_check(p, "a timer needs a started runtime (tu_start)");
+    if (!p)
+        tu__no_scheduler("a timer is started");
     tu__lock(&p->timers.lock);
-    tu_check(phase(t, memory_order_relaxed) != TIMER_ARMED,
-             "a timer that is armed is started again");
+    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    tu_check(!(state & ARMED), "a timer that is armed is started again");
     t->fire = fire;
     t->arg = arg;
     t->when_ns = when_ns;
     t->p = p;
-    atomic_fetch_add_explicit(&t->state, TIMER_START, memory_order_relaxed);
-    set_phase(t, TIMER_ARMED);
+    if (state == 0) /* nobody else can change it */
+        atomic_store_explicit(&t->state, ARMED, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&t->state, ARMED, memory_order_relaxed);
     heap_add(&p->timers, t);
     bool first = p->timers.items[0] == t;
     tu__unlock(&p->timers.lock);
@@ -125,20 +128,29 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
         tu__exit(m);
 }
 
-bool tu__timer_stop(struct tu__timer *t)
+bool tu__timer_disarm(struct tu__timer *t)
 {
     struct p *p = t->p;
-    if (!p || phase(t, memory_order_acquire) == TIMER_IDLE)
+    if (!p || !(atomic_load_explicit(&t->state, memory_order_relaxed) & ARMED))
         return false;
     tu__lock(&p->timers.lock);
-    bool armed = phase(t, memory_order_relaxed) == TIMER_ARMED;
-    if (armed) {
+    uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
+    if (state & ARMED) {
         heap_remove(&p->timers, t);
-        set_phase(t, TIMER_IDLE);
+        if (state == ARMED) /* nobody else can change it */
+            atomic_store_explicit(&t->state, 0, memory_order_relaxed);
+        else
+            atomic_fetch_sub_explicit(&t->state, ARMED, memory_order_relaxed);
     }
     tu__unlock(&p->timers.lock);
+    return (state & ARMED) != 0;
+}
+
+bool tu__timer_stop(struct tu__timer *t)
+{
+    bool armed = tu__timer_disarm(t);
     /* acquire: pairs with the runner's release after fire returned */
-    for (int i = 0; phase(t, memory_order_acquire) == TIMER_FIRING; i++) {
+    for (int i = 0; atomic_load_explicit(&t->state, memory_order_acquire) >= RUNNER; i++) {
         if (i < 100)
             cpu_pause();
         else
@@ -147,25 +159,84 @@ bool tu__timer_stop(struct tu__timer *t)
     return armed;
 }
 
+static inline int64_t next_of(const struct p *p)
+{
+    return atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed);
+}
+
 int64_t tu__timers_run(struct p *p, int64_t now_ns)
 {
     struct timer_heap *h = &p->timers;
-    while (atomic_load_explicit(&h->next_ns, memory_order_relaxed) <= now_ns) {
-        uint32_t firing = 0;
+    while (next_of(p) <= now_ns) {
         tu__lock(&h->lock);
         struct tu__timer *t = h->count && h->items[0]->when_ns <= now_ns ? h->items[0] : NULL;
-        if (t) {
-            heap_remove(h, t);
-            set_phase(t, TIMER_FIRING);
-            firing = atomic_load_explicit(&t->state, memory_order_relaxed);
-        }
-        tu__unlock(&h->lock);
-        if (!t)
+        if (!t) {
+            tu__unlock(&h->lock);
             break;
-        t->fire(t, t->arg);
-        atomic_compare_exchange_strong_explicit(&t->state, &firing,
-                                                (firing & ~(uint32_t)TIMER_MASK) | TIMER_IDLE,
-                                                memory_order_release, memory_order_relaxed);
+        }
+        heap_remove(h, t);
+        atomic_fetch_add_explicit(&t->state, RUNNER - ARMED, memory_order_relaxed);
+        void (*fire)(struct tu__timer *, void *) = t->fire;
+        void *arg = t->arg;
+        tu__unlock(&h->lock);
+        fire(t, arg);
+        /* release: pairs with the acquire in tu__timer_stop */
+        atomic_fetch_sub_explicit(&t->state, RUNNER, memory_order_release);
     }
-    return atomic_load_explicit(&h->next_ns, memory_order_relaxed);
+    return next_of(p);
+}
+
+/* Whether p's own M is there to fire its timers. */
+static inline bool sleeps(const struct p *p)
+{
+    return atomic_load_explicit(&p->asleep, memory_order_relaxed) != 0;
+}
+
+bool tu__timers_steal(struct p *self)
+{
+    int64_t now_ns = 0;
+    bool fired = false;
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        if (p == self || next_of(p) == INT64_MAX || sleeps(p))
+            continue;
+        if (now_ns == 0)
+            now_ns = clock_monotonic_ns();
+        if (next_of(p) > now_ns - LATE_NS)
+            continue;
+        (void)tu__timers_run(p, now_ns);
+        fired = true;
+    }
+    return fired;
+}
+
+int64_t tu__timers_wait(struct p *self)
+{
+    static _Atomic uint32_t watcher; /* a P's index + 1; 0 in the beginning */
+    int64_t wake_ns = next_of(self);
+    uint32_t holder = atomic_load_explicit(&watcher, memory_order_relaxed);
+    if (holder != self->index + 1) {
+        if (holder != 0 && sleeps(&tu__sched.procs[holder - 1]))
+            return wake_ns;
+        if (!atomic_compare_exchange_strong_explicit(&watcher, &holder, self->index + 1,
+                                                     memory_order_relaxed, memory_order_relaxed))
+            return wake_ns;
+    }
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        int64_t next_ns = next_of(p);
+        if (p != self && next_ns < wake_ns - WATCH_NS && !sleeps(p))
+            wake_ns = next_ns + WATCH_NS;
+    }
+    return wake_ns;
+}
+
+void tu__timers_rescue(struct p *p, int64_t now_ns)
+{
+    if (next_of(p) > now_ns - LATE_NS)
+        return;
+    if (atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) > 0)
+        tu__wake_one();
+    else
+        (void)tu__timers_run(p, now_ns);
 }

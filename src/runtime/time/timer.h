@@ -1,7 +1,10 @@
 /* timer.h - runtime timers: a 4-ary heap per P, ordered by deadline.
  *
  * The caller owns the struct; zero-filled is a stopped timer. `fire` runs once per start, on
- * whichever thread looks at that P's timers, never parks, and may start the timer again.
+ * whichever thread looks at that P's timers: the P's own, another P's that has nothing to do, or the monitor.
+ * It never parks, and may start the timer again. Starts and stops of one timer are the caller's to put in order,
+ * for example by a lock that `fire` takes as well; then the timer may also be started while an
+ * earlier fire is still on its way, which the new deadline tells apart.
  */
 #pragma once
 
@@ -26,3 +29,5 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
  * returns, `fire` is not running any more, so the struct may be freed; so the caller must not hold
  * a lock that `fire` takes. */
 bool tu__timer_stop(struct tu__timer *t);
+/* The same, but does not wait for a `fire` that runs. */
+bool tu__timer_disarm(struct tu__timer *t);
