@@ -55,13 +55,13 @@ struct tu_block_place {
     size_t usable_bytes;
     uint32_t blocks_used; /* of the run of pages that it lies in; caches count as users */
     uint32_t blocks;      /* that run has */
-    bool worth_moving;    /* there is a fuller run of the same class that has room */
+    bool worth_moving;    /* that run is less than 7/8 full, and another one is being filled */
 };
 TU_API void tu_block_place(const void *block, struct tu_block_place *out);
-/* Moves a block's bytes to a fuller run of pages if there is one, so that its own run may empty and go
- * back. Returns the new block, and the old one is freed; NULL: it stays. Call it for each block
- * that is worth it, changing the pointers to it; what moved once does not move back. The block is the caller's
- * alone meanwhile. */
+/* Moves a block's bytes if that is worth it, so that its run may empty and go back. Returns the new
+ * block, and the old one is freed; NULL: it stays. Called once for every block, after tu_mem_release,
+ * it leaves a class with full runs and one that is not; the caller changes its pointers. The block
+ * is the caller's alone meanwhile. */
 TU_API void *tu_move(void *block) TU_MUST_CHECK;
 
 /* ---- looking inside ---- */

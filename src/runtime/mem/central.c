@@ -25,7 +25,7 @@
 #include <string.h>
 
 #define BATCH_BYTES      16384u
-#define DEPOT_BYTES      ((size_t)1 << 20)  /* a class */
+#define DEPOT_BYTES      ((size_t)1 << 22)  /* a class */
 #define ALL_DEPOTS_BYTES ((size_t)16 << 20) /* together */
 #define SPAN_PAGES_MAX   64u
 
@@ -176,8 +176,8 @@ static bool go_home(struct tu__central *c, struct span *s, void *block)
     uint32_t index = tu__block_index(c, offset);
     uint64_t bit = (uint64_t)1 << index % 64;
     tu_check(index * (size_t)c->block_bytes == offset && index < s->capacity,
-             "heap: %p, freed some time ago, is inside a block of %u bytes, not its beginning", block,
-             c->block_bytes);
+             "heap: %p, freed some time ago, is inside a block of %u bytes, not its beginning",
+             block, c->block_bytes);
     tu_check(!(s->home[index / 64] & bit), "heap: block %p of %u bytes was freed twice", block,
              c->block_bytes);
     s->home[index / 64] |= bit;
@@ -266,8 +266,7 @@ void tu__central_give(unsigned class, void **blocks, uint32_t count)
 {
     struct tu__central *c = &tu__centrals[class];
     tu__lock(&c->lock);
-    struct span *empty =
-        depot_give(c, blocks, count) ? NULL : give_to_spans(c, blocks, count);
+    struct span *empty = depot_give(c, blocks, count) ? NULL : give_to_spans(c, blocks, count);
     tu__unlock(&c->lock);
     give_pages(empty);
 }
@@ -306,15 +305,12 @@ void tu__centrals_trim(bool everything)
             trim(&tu__centrals[class], everything);
 }
 
-/* The span that a block of `now` would better lie in, or NULL: the fullest, if that is strictly fuller, or as
- * full and lower, so that moves never go in a circle. */
+/* The span to which a block of `now` would better move, or NULL: the one that is being filled, unless `now` is
+ * nearly full. Moves only go to that one span until it is full, so none is undone by another. */
 static struct span *better_than(struct tu__central *c, const struct span *now)
 {
     struct span *s = fullest(c);
-    if (!s || now->used == now->capacity)
-        return NULL;
-    bool better = s->used > now->used || (s->used == now->used && s->first < now->first);
-    return better ? s : NULL;
+    return s == now || now->bin == SPAN_UNLISTED || now->bin == PARTIAL_BINS - 1 ? NULL : s;
 }
 
 void *tu__central_take_better(unsigned class, const void *block)

@@ -18,7 +18,8 @@ enum { PARTIAL_BINS = 8, BATCH_BLOCKS = 64 };
 
 struct tu__central {
     struct tu__lock lock;
-    uint32_t batch; /* blocks that move at once, at most BATCH_BLOCKS. Up to depot_limit: written once */
+    uint32_t
+        batch; /* blocks that move at once, at most BATCH_BLOCKS. Up to depot_limit: written once */
     uint32_t block_bytes;
     uint32_t span_pages, capacity;
     uint32_t bin_scale;        /* PARTIAL_BINS / capacity, times 2^16 */
@@ -47,8 +48,8 @@ void tu__central_send_home(unsigned class, void **blocks, uint32_t count);
 /* Sends home what lay in the depots since the last call (all of it if `everything`). */
 void tu__centrals_trim(bool everything);
 
-/* Takes one block from a span that is fuller than the one of `block`, for moving it: NULL if there is none.
- * Both are the caller's. */
+/* Takes one block, for moving `block` there, from the span that is being filled: NULL if `block` lies there or
+ * in one that is seven eighths full. Both are the caller's. */
 void *tu__central_take_better(unsigned class, const void *block);
 
 /* How full the span of a block is; true if tu__central_take_better would find a better place. */

@@ -38,7 +38,10 @@
 #define ZERO_BY_PAGES ((size_t)256 << 10) /* large zeroed blocks from here: untouched pages */
 
 static void *no_blocks[1];
-#define NO_STACK {.top = no_blocks, .full = no_blocks}
+#define NO_STACK                            \
+    {                                       \
+        .top = no_blocks, .full = no_blocks \
+    }
 static struct cache no_cache = {.stacks = {[0 ... SIZE_CLASS_COUNT - 1] = NO_STACK}};
 static __thread struct cache *this_cache __attribute__((tls_model("initial-exec"))) = &no_cache;
 
@@ -167,8 +170,7 @@ static size_t pages_for(size_t size)
 
 static __attribute__((noinline)) void *alloc_large(size_t size, size_t align_pages, bool zero)
 {
-    struct span *s =
-        tu__pages_take(pages_for(size), align_pages, 0, zero && size >= ZERO_BY_PAGES);
+    struct span *s = tu__pages_take(pages_for(size), align_pages, 0, zero && size >= ZERO_BY_PAGES);
     if (!s)
         return NULL;
     atomic_fetch_add_explicit(&tu__caches.large_bytes, s->pages * PAGE_BYTES, memory_order_relaxed);
@@ -225,7 +227,7 @@ static inline size_t whole_size(uint64_t entry)
 /* What a debug build does with a block on its way to the user. */
 static inline void *hand_out(void *block, size_t asked)
 {
-    if (TU__REDZONE && block)
+    if (TU__REDZONE > 0 && block)
         tu__debug_handed_out(block, whole_size(tu__page_entry(block)), asked);
     return block;
 }
@@ -233,7 +235,7 @@ static inline void *hand_out(void *block, size_t asked)
 /* False: this request can have no answer but NULL. */
 static inline bool acceptable(size_t size)
 {
-    return !TU__REDZONE || (size <= SIZE_MAX - TU__REDZONE && !tu__debug_must_fail());
+    return TU__REDZONE == 0 || (size <= SIZE_MAX - TU__REDZONE && !tu__debug_must_fail());
 }
 
 __attribute__((noinline)) void *tu_alloc(size_t size)
@@ -259,6 +261,8 @@ __attribute__((noinline)) void *tu_alloc_aligned(size_t align, size_t size)
         for (unsigned class = class_of(whole); class < SIZE_CLASS_COUNT; class ++)
             if (size_class_bytes(class) % align == 0)
                 return hand_out(pop(class), size);
+    if (whole == 0)
+        whole = 1;
     return hand_out(alloc_large(whole, align > PAGE_BYTES ? align >> PAGE_SHIFT : 1, false), size);
 }
 
@@ -303,8 +307,9 @@ __attribute__((noinline)) void tu_free(void *block)
     if (!block)
         return;
     uint64_t entry = tu__page_entry(block);
-    if (TU__REDZONE) {
-        tu_check(tu__entry_code(entry), "tu_free(%p): not a block of this heap, or freed before", block);
+    if (TU__REDZONE > 0) {
+        tu_check(tu__entry_code(entry), "tu_free(%p): not a block of this heap, or freed before",
+                 block);
         block = tu__debug_freed(block, whole_size(entry));
         if (!block)
             return;

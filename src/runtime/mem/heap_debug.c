@@ -32,7 +32,8 @@ static struct {
         size_t whole;
     } ring[QUARANTINE_BLOCKS];
     size_t first, count, bytes;
-    _Atomic size_t held[PAGE_LARGE + 1]; /* what tu__debug_quarantined returns; written under lock */
+    _Atomic size_t
+        held[PAGE_LARGE + 1]; /* what tu__debug_quarantined returns; written under lock */
 } quarantine;
 
 bool tu__debug_must_fail(void)
@@ -108,8 +109,10 @@ bool tu__debug_is_live(const struct span *s, uint32_t index)
 
 void tu__debug_check(const void *block, size_t whole, const char *function)
 {
-    uint64_t bit, live = atomic_load_explicit(live_bit(block, &bit, function), memory_order_relaxed);
-    tu_check(live & bit, "%s(%p): a block of %zu bytes that was freed before", function, block,
+    uint64_t bit;
+    _Atomic uint64_t *word = live_bit(block, &bit, function);
+    tu_check(atomic_load_explicit(word, memory_order_relaxed) & bit,
+             "%s(%p): a block of %zu bytes that was freed before", function, block,
              whole - TU__REDZONE);
     check_redzone(block, whole, function);
 }
@@ -135,7 +138,7 @@ void tu__debug_handed_out(void *block, size_t whole, size_t asked)
     _Atomic uint64_t *word = live_bit(block, &bit, "tu_alloc");
     tu_check(!(atomic_fetch_or(word, bit) & bit), "heap: block %p of %zu bytes handed out twice",
              block, whole - TU__REDZONE);
-    if (whole <= SIZE_CLASS_LARGEST) {
+    if (tu__entry_code(tu__page_entry(block)) != PAGE_LARGE) {
         check_poison(block, whole);
         memset(block, 0xaa, whole);
     }
@@ -185,10 +188,11 @@ void *tu__debug_release(void)
  * out only one as well; the sum is a soft limit. */
 void *tu__debug_freed(void *block, size_t whole)
 {
-    uint64_t bit;
     tu__debug_check(block, whole, "tu_free");
-    uint64_t old = atomic_fetch_and(live_bit(block, &bit, "tu_free"), ~bit);
-    tu_check(old & bit, "tu_free(%p): freed by two threads at once", block);
+    uint64_t bit;
+    _Atomic uint64_t *word = live_bit(block, &bit, "tu_free");
+    tu_check(atomic_fetch_and(word, ~bit) & bit, "tu_free(%p): freed by two threads at once",
+             block);
     if (whole > QUARANTINED_MAX)
         return block;
     memset(block, POISON, whole);

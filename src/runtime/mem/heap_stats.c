@@ -83,8 +83,7 @@ void tu_block_place(const void *block, struct tu_block_place *out)
     unsigned class = tu__entry_code(tu__page_entry(block));
     *out = (struct tu_block_place){tu_usable_size(block), 1, 1, false};
     if (class != PAGE_LARGE)
-        out->worth_moving =
-            tu__central_place(class, block, &out->blocks_used, &out->blocks);
+        out->worth_moving = tu__central_place(class, block, &out->blocks_used, &out->blocks);
 }
 
 size_t tu_mem_release(void)
@@ -114,7 +113,7 @@ static void walk_span(const struct span *s, void *arg)
     const struct walk *w = arg;
     char *start = tu__span_start(s);
     if (s->state == SPAN_LARGE) {
-        if (!TU__REDZONE || is_out(s, 0))
+        if (TU__REDZONE == 0 || is_out(s, 0))
             w->visit(start, s->pages * PAGE_BYTES - TU__REDZONE, w->arg);
         return;
     }

@@ -156,7 +156,12 @@ static void bin_remove(struct span *s)
     if (!set->runs[bin])
         set->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
     heap.free_pages[s->state] -= s->pages;
-    if (s->state == SPAN_DIRTY && heap.free_pages[SPAN_DIRTY] < heap.dirty_low)
+}
+
+/* After free pages were used, with the rest of the run they came from back in its bin. */
+static void note_low(void)
+{
+    if (heap.free_pages[SPAN_DIRTY] < heap.dirty_low)
         heap.dirty_low = heap.free_pages[SPAN_DIRTY];
 }
 
@@ -300,34 +305,40 @@ static struct span *take_locked(size_t pages, bool zero)
     }
 }
 
-/* Cuts the first pages off a run that is in no bin, so that it begins at a multiple of `align`; it is
- * long enough. False: no memory for bookkeeping, nothing changed. */
-static bool cut_front(struct span *s, size_t align)
+/* A free run out of part of another, which is nobody's at the moment. */
+static void give_part(struct span *part, size_t first, size_t pages, enum span_state state)
 {
-    size_t skip = -(size_t)s->first & (align - 1);
-    if (skip == 0)
-        return true;
-    struct span *front = new_span();
-    if (!front)
-        return false;
-    front->first = s->first;
-    front->pages = (uint32_t)skip;
-    front->state = s->state;
-    s->first += (uint32_t)skip;
-    s->pages -= (uint32_t)skip;
-    bin_insert(front);
-    return true;
+    part->first = (uint32_t)first;
+    part->pages = (uint32_t)pages;
+    insert_free(part, state);
 }
 
-/* A run of more than is needed, whose ends go back: the front first, then the rest of the tail. */
+/* Takes a run that is longer than needed and gives both ends back. */
 static struct span *take_aligned_locked(size_t pages, size_t align, bool zero)
 {
     struct span *s = take_locked(pages + align - 1, zero);
-    if (s && cut_front(s, align) && cut(s, pages))
-        return s;
-    if (s)
-        insert_free(s, s->state);
-    return NULL;
+    if (!s)
+        return NULL;
+    enum span_state state = s->state;
+    size_t front = -((tu__pages.base >> PAGE_SHIFT) + s->first) & (align - 1);
+    size_t tail = align - 1 - front;
+    struct span *a = front ? new_span() : NULL, *b = tail ? new_span() : NULL;
+    if ((front && !a) || (tail && !b)) {
+        if (a)
+            drop_span(a);
+        insert_free(s, state);
+        return NULL;
+    }
+    s->first += (uint32_t)front;
+    s->pages = (uint32_t)pages;
+    s->state = SPAN_RETURNING; /* so that the ends do not merge with it */
+    set_borders(s, PAGE_NONE);
+    if (a)
+        give_part(a, s->first - front, front, state);
+    if (b)
+        give_part(b, s->first + pages, tail, state);
+    s->state = (uint8_t)state;
+    return s;
 }
 
 struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero)
@@ -337,6 +348,7 @@ struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zer
     tu__lock(&heap.lock);
     struct span *s =
         align <= 1 ? take_locked(pages, zero) : take_aligned_locked(pages, align, zero);
+    note_low();
     if (s) {
         /* Where the system's pages are larger than ours, a run's ends are not given back. */
         s->zero = s->state == SPAN_CLEAN && vm_page_size() <= PAGE_BYTES;
@@ -390,6 +402,7 @@ size_t tu__pages_return(size_t keep, size_t most)
 {
     tu__lock(&heap.lock);
     size_t done = return_locked(keep, 1, most);
+    note_low();
     tu__unlock(&heap.lock);
     return done;
 }
@@ -409,6 +422,7 @@ static void return_some(void)
     size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages) / 16;
     if (heap.free_pages[SPAN_DIRTY] > keep)
         (void)return_locked(keep / 2, RETURN_PAGES, SIZE_MAX);
+    note_low();
 }
 
 void tu__pages_give(struct span *s)
@@ -469,6 +483,7 @@ bool tu__pages_resize(struct span *s, size_t pages)
         return false;
     tu__lock(&heap.lock);
     bool ok = pages < s->pages ? shrink(s, pages) : extend(s, pages);
+    note_low();
     tu__unlock(&heap.lock);
     return ok;
 }

@@ -34,14 +34,14 @@ enum { SPAN_BLOCKS_MAX = 1024, SPAN_WORDS = SPAN_BLOCKS_MAX / 64 };
 
 /* The fields from `used` on describe a small span and belong to its class, under the class's lock. */
 struct span {
-    struct span *next, *prev; /* free run: its bin. Small: its place among the partial spans */
-    uint32_t first, pages;    /* page numbers; fixed while in use */
-    uint8_t state, class;     /* enum span_state; size class of a small one */
-    bool zero;                /* large: was a clean run when it was handed out */
-    uint8_t bin;              /* small: the list of partial spans it is in; SPAN_UNLISTED: full */
-    uint32_t used;            /* blocks that are with users, in caches or in the depot */
-    uint32_t capacity;        /* blocks that fit */
-    uint32_t hint;            /* no word of home[] below this one has a bit */
+    struct span *next, *prev;  /* free run: its bin. Small: its place among the partial spans */
+    uint32_t first, pages;     /* page numbers; fixed while in use */
+    uint8_t state, class;      /* enum span_state; size class of a small one */
+    bool zero;                 /* large: was a clean run when it was handed out */
+    uint8_t bin;               /* small: the list of partial spans it is in; SPAN_UNLISTED: full */
+    uint32_t used;             /* blocks that are with users, in caches or in the depot */
+    uint32_t capacity;         /* blocks that fit */
+    uint32_t hint;             /* no word of home[] below this one has a bit */
     uint64_t home[SPAN_WORDS]; /* a bit per block: set while it is at home, that is, free */
 #ifdef TU_DEBUG
     _Atomic uint64_t live[SPAN_WORDS]; /* a bit per block: with a user. Large: the first one */
@@ -80,7 +80,7 @@ static inline char *tu__span_start(const struct span *s)
     return (char *)(tu__pages.base + ((uintptr_t)s->first << PAGE_SHIFT));
 }
 
-/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. It begins at
+/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. Its address is
  * a multiple of `align` pages, a power of two. A clean run is preferred when `zero` is set, a dirty
  * one otherwise; span->zero tells. NULL: out of memory. */
 struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero);
