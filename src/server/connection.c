@@ -60,6 +60,7 @@ struct run {
     size_t block_size;
     bool drained; /* the socket had no more to read */
     bool begun;   /* dispatch_begin was called */
+    bool starved; /* no memory for more input */
     bool broken;  /* the socket cannot be written any more */
     bool unsent;  /* output is left though the socket may take more */
     struct dispatch_item items[BATCH];
@@ -236,14 +237,16 @@ static bool grow_block(struct run *run)
     return true;
 }
 
-/* Reads once behind what is there. False: the peer is gone, or memory is used up. */
+/* Reads once behind what is there. False: the peer is gone, or memory is used up (run->starved). */
 static bool read_input(struct run *run)
 {
     struct client *c = run->client;
     if (c->input)
         resume_input(run);
-    if (run->block && run->block_size - run->size < INPUT_BYTES / 2 && !grow_block(run))
+    if (run->block && run->block_size - run->size < INPUT_BYTES / 2 && !grow_block(run)) {
+        run->starved = true;
         return false;
+    }
     size_t room = run->block ? run->block_size - run->size : INPUT_BYTES - run->size;
     ssize_t got = tu_try_read(c->conn, run->data + run->size, room);
     if (got == -EAGAIN) {
@@ -385,11 +388,22 @@ static bool input_too_big(struct run *run)
     return true;
 }
 
+/* There is no memory for the rest of a command: it is told so, and what follows cannot be understood. */
+static bool refuse_input(struct run *run)
+{
+    log_client(run, LOG_LEVEL_WARNING, "Closing client: no memory for its query",
+               (struct slice){0});
+    reply_error(&run->reply, ERR_NO_MEMORY);
+    client_set_flags(run->client, CLIENT_CLOSE_AFTER_REPLY, 0);
+    send_replies(run);
+    return true;
+}
+
 /* Reads and executes. False: close at once. */
 static bool serve_input(struct run *run)
 {
     if (!read_input(run))
-        return false;
+        return run->starved && refuse_input(run);
     execute_input(run);
     uint32_t flags = client_flags(run->client);
     if (flags & CLIENT_CLOSE_NOW)
@@ -397,7 +411,7 @@ static bool serve_input(struct run *run)
     send_replies(run);
     if (run->reply.overflow || run->broken || (flags & CLIENT_CLOSE_AFTER_REPLY))
         return true;
-    return !input_too_big(run) && keep_input(run);
+    return !input_too_big(run) && (keep_input(run) || refuse_input(run));
 }
 
 /* ---- the handler ---- */
@@ -410,7 +424,7 @@ static void begin(struct run *run, struct client *c)
     run->size = 0;
     run->block = NULL;
     run->block_size = 0;
-    run->drained = run->begun = run->broken = run->unsent = false;
+    run->drained = run->begun = run->broken = run->unsent = run->starved = false;
     reply_open(&run->reply, run->output, REPLY_BYTES, (int)client_load(c->protocol));
     resp_parser_init(&run->parser, run->words, WORDS);
     set_reply_limit(run);

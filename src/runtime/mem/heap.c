@@ -168,9 +168,23 @@ static size_t pages_for(size_t size)
     return (size >> PAGE_SHIFT) + ((size & (PAGE_BYTES - 1)) != 0);
 }
 
+/* Memory is used up. What lies in the depots may be enough; and free runs that have memory behind them
+ * merge with those that have none only when they are alike. */
+static __attribute__((noinline, cold)) void collect_reserves(void)
+{
+    tu__centrals_trim(true);
+    (void)tu__pages_return(0, SIZE_MAX);
+}
+
 static __attribute__((noinline)) void *alloc_large(size_t size, size_t align_pages, bool zero)
 {
-    struct span *s = tu__pages_take(pages_for(size), align_pages, 0, zero && size >= ZERO_BY_PAGES);
+    size_t pages = pages_for(size);
+    bool untouched = zero && size >= ZERO_BY_PAGES;
+    struct span *s = tu__pages_take(pages, align_pages, 0, untouched);
+    if (!s) {
+        collect_reserves();
+        s = tu__pages_take(pages, align_pages, 0, untouched);
+    }
     if (!s)
         return NULL;
     atomic_fetch_add_explicit(&tu__caches.large_bytes, s->pages * PAGE_BYTES, memory_order_relaxed);
@@ -188,7 +202,10 @@ static __attribute__((noinline)) void *alloc_refill(unsigned class)
         return NULL;
     struct stack *s = &cache->stacks[class];
     void **top = stack_top(s), **bottom = stack_bottom(s, class);
+    if (top == bottom)
+        top += tu__central_take(class, bottom + 1);
     if (top == bottom) {
+        collect_reserves();
         top += tu__central_take(class, bottom + 1);
         if (top == bottom)
             return NULL;
