@@ -1,15 +1,18 @@
 /* memory_bench.c - one workload on one allocator, in a process of its own; bench/run-memory compares.
  *
- *     memory_bench tuco|malloc WORKLOAD [SIZE]
+ *     memory_bench tuco|malloc WORKLOAD [SIZE]      memory_bench library
  *
  * `malloc` is whichever malloc the process has: the C library's, or that of a library in LD_PRELOAD.
  * All sides are called through the same table of pointers, so that none is inlined and all pay the
- * same for the call. Prints name=value words: `ns` is CPU time of the threads for an operation, the
- * least of many short rounds, because other work on the machine only ever adds to it; time in which
- * a thread waits for another is outside of its rounds.
+ * same for the call. `library` says whose malloc it is.
+ *
+ * Prints name=value words. `ns` is CPU time of the threads for an operation: of one thread the least of many short
+ * rounds, because other work on the machine only ever adds to it; of two their sum over all, without the
+ * time in which one waits for the other. The churns print resident memory for each byte that is live.
  */
 #include <tuco/mem.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
@@ -250,16 +253,104 @@ static double larson(size_t unused)
     return spent / ((double)THREADS * TURNS * TURN);
 }
 
+/* ---- resident memory ---- */
+
+enum { CHURN_BLOCKS = 600000, CHURN_ROUNDS = 4 };
+struct churned {
+    void *block;
+    uint32_t size;
+};
+static struct churned churned[CHURN_BLOCKS];
+
+static void churn_put(struct churned *c, uint64_t *random)
+{
+    c->size = (uint32_t)(8 + random_next(random) % 993);
+    c->block = must(side.alloc(c->size));
+    memset(c->block, 1, c->size);
+}
+
+static void churn_drop(struct churned *c)
+{
+    side.free(c->block);
+    c->block = NULL;
+}
+
+/* What each library offers for giving back what it holds. */
+static void give_back(void)
+{
+    void (*collect)(bool) = NULL;
+    int (*control)(const char *, void *, size_t *, void *, size_t) = NULL;
+    if (side.tuco) {
+        (void)tu_mem_release();
+        return;
+    }
+    *(void **)&collect = dlsym(RTLD_DEFAULT, "mi_collect");
+    *(void **)&control = dlsym(RTLD_DEFAULT, "mallctl");
+    if (collect) {
+        collect(true);
+    } else if (control) {
+        control("thread.tcache.flush", NULL, NULL, NULL, 0);
+        control("arena.4096.purge", NULL, NULL, NULL, 0); /* MALLCTL_ARENAS_ALL */
+    }
+}
+
+static void move_blocks(void)
+{
+    (void)tu_mem_release();
+    for (int i = 0; i < CHURN_BLOCKS; i++) {
+        void *moved = churned[i].block ? tu_move(churned[i].block) : NULL;
+        if (moved)
+            churned[i].block = moved;
+    }
+}
+
+/* Nine tenths of many blocks go: the oldest (`how` 0), or, after others have taken their places for a
+ * while, any (1), after which those that are worth it are moved (2). */
+static double churn(size_t how)
+{
+    uint64_t random = 88172645463325252u;
+    memset(churned, 0, sizeof churned);
+    long before = resident_bytes();
+    size_t live = 0;
+    for (int i = 0; i < CHURN_BLOCKS; i++)
+        churn_put(&churned[i], &random);
+    for (int i = 0; i < CHURN_ROUNDS * CHURN_BLOCKS / 2 && how > 0; i++) {
+        struct churned *c = &churned[random_next(&random) % CHURN_BLOCKS];
+        churn_drop(c);
+        churn_put(c, &random);
+    }
+    for (int i = 0; i < CHURN_BLOCKS; i++)
+        if (how == 0 ? i < CHURN_BLOCKS / 10 * 9 : random_next(&random) % 10 != 0)
+            churn_drop(&churned[i]);
+        else
+            live += churned[i].size;
+    printf("at_once=%.3f ", (double)(resident_bytes() - before) / (double)live);
+    if (how == 2 && side.tuco)
+        move_blocks();
+    give_back();
+    printf("given_back=%.3f live=%zu ", (double)(resident_bytes() - before) / (double)live, live);
+    return 0;
+}
+
 static const struct {
     const char *name;
     double (*run)(size_t size);
 } workloads[] = {
     {"pairs", pairs},       {"batch", batch},   {"replace", replace},
-    {"exchange", exchange}, {"larson", larson},
+    {"exchange", exchange}, {"larson", larson}, {"churn", churn},
 };
+
+static const char *library(void)
+{
+    return dlsym(RTLD_DEFAULT, "mi_version") ? "mimalloc"
+           : dlsym(RTLD_DEFAULT, "mallctl")  ? "jemalloc"
+                                             : "libc";
+}
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "library") == 0)
+        return puts(library()) < 0;
     if (argc < 3)
         return 2;
     side = strcmp(argv[1], "tuco") == 0 ? (struct side){tu_alloc, tu_free, true}
@@ -267,7 +358,7 @@ int main(int argc, char **argv)
     size_t size = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
     for (size_t i = 0; i < sizeof workloads / sizeof *workloads; i++)
         if (strcmp(argv[2], workloads[i].name) == 0) {
-            printf("ns=%.2f resident=%ld\n", workloads[i].run(size), resident_bytes());
+            printf("ns=%.2f\n", workloads[i].run(size));
             return 0;
         }
     fprintf(stderr, "memory_bench: no workload %s\n", argv[2]);

@@ -398,10 +398,21 @@ static size_t return_locked(size_t keep, size_t least, size_t most)
     return done;
 }
 
+/* The last run was never used, but a huge page that its neighbour uses may reach into it. */
+static void return_tail(void)
+{
+    size_t end = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed) >> PAGE_SHIFT;
+    struct span *s = end ? border(end - 1) : NULL;
+    if (s && s->state == SPAN_CLEAN)
+        (void)!vm_decommit(tu__span_start(s), (size_t)s->pages << PAGE_SHIFT);
+}
+
 size_t tu__pages_return(size_t keep, size_t most)
 {
     tu__lock(&heap.lock);
     size_t done = return_locked(keep, 1, most);
+    if (keep == 0)
+        return_tail();
     note_low();
     tu__unlock(&heap.lock);
     return done;
