@@ -25,6 +25,7 @@ var benches = map[string]func(count int) time.Duration{
 	"yield":           yield,
 	"skynet":          skynet,
 	"parked":          parked,
+	"parked_again":    parkedAgain,
 	"sleep_many":      sleepMany,
 	"ping_pong":       pingPong,
 	"buffered":        buffered,
@@ -164,6 +165,13 @@ func parked(count int) time.Duration {
 		runtime.Gosched()
 	}
 	return time.Since(start) - aside
+}
+
+func parkedAgain(count int) time.Duration {
+	parked(count)
+	took := parked(count)
+	extra = 0
+	return took
 }
 
 func sleepMany(count int) time.Duration {

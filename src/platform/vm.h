@@ -34,6 +34,12 @@ void vm_huge_pages(void *address, size_t size, bool wanted);
  * it is touched. NULL if refused. */
 void *vm_reserve_stacks(size_t size);
 
-/* Makes any access to the range fault. On kernels from 6.13 this costs no mapping of its own (the
- * count of which is limited: vm.max_map_count); on older ones it does. 0 or -errno. */
-int vm_guard(void *address, size_t size) TU_MUST_CHECK;
+enum { VM_PARTS_MAX = 64 };
+/* Makes any access to `count` ranges of `size` bytes fault, of which the first is at `first` and each begins
+ * `stride` bytes after the one before. On kernels from 6.13 this costs one system call and no mapping of
+ * its own (the number of which is limited: vm.max_map_count); on older ones it does. At most VM_PARTS_MAX
+ * ranges. 0, or -errno: some may be guarded. */
+int vm_guard(char *first, size_t size, size_t stride, size_t count) TU_MUST_CHECK;
+
+/* Gives such ranges memory now instead of by a fault each. Advice: nothing happens where the kernel refuses. */
+void vm_populate(char *first, size_t size, size_t stride, size_t count);

@@ -1,6 +1,6 @@
 /* monitor.c - one thread, without a P, that takes Ps from hogs and blocking calls.
  *
- * Every 2 ms it compares each P's tick with the one it saw before. No decision for 10 ms means that
+ * Every millisecond it compares each P's tick with the one it saw before. No decision for 10 ms means that
  * one goroutine computes, or sits in a system call: its P is handed to another M (the protocol is in
  * schedule.h) and the goroutine keeps its thread. Work that waits behind it moves with the P; so do
  * its timers and its poller. Before that, from the first unchanged look on, the monitor polls in its
@@ -17,7 +17,7 @@
 #include "platform/thread.h"
 #include "runtime/mem/heap.h"
 
-enum { PERIOD_NS = 2000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
+enum { PERIOD_NS = 1000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
 
 /* True if the P is ours now. */
 static bool take_from(struct p *p, struct m *m)
@@ -28,7 +28,8 @@ static bool take_from(struct p *p, struct m *m)
     barrier_all_threads(); /* pairs with the compiler barrier in tu__enter */
     expected = LOST_ASKED;
     uint32_t next = LOST_TAKEN;
-    if (atomic_load(&m->in_runtime) != 0)
+    /* In user code an M keeps its P until it gets past our question; the P may have moved before. */
+    if (atomic_load(&m->in_runtime) != 0 || atomic_load(&p->m) != m)
         next = LOST_NO;
     return atomic_compare_exchange_strong(&m->lost, &expected, next) && next == LOST_TAKEN;
 }
@@ -43,6 +44,17 @@ static void poll_for(struct p *p)
         poll_wake(&p->poll);
     for (int i = 0; i < n; i++)
         tu__pollable_event(events[i].data, events[i].events);
+}
+
+/* Whether anybody could use the P while its goroutine keeps it. A goroutine without a P pays more for each
+ * call of the runtime (arming a timer: 1,300 ns instead of 50), so it loses it only for somebody's good. */
+static bool needed(struct p *p, int64_t now_ns)
+{
+    return !run_queue_empty(&p->queue) ||
+           atomic_load_explicit(&p->fresh_count, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&p->conns, memory_order_relaxed) > 0 ||
+           atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) <= now_ns ||
+           atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0;
 }
 
 static void look_at(struct p *p, int64_t now_ns)
@@ -62,6 +74,9 @@ static void look_at(struct p *p, int64_t now_ns)
         p->seen_ns = now_ns;
         return;
     }
+    /* One goroutine has run for a whole period: whatever the P's pace was, it is no less now. */
+    if (atomic_load_explicit(&p->pace_ticks, memory_order_relaxed) < TU__HELP_TICKS)
+        atomic_store_explicit(&p->pace_ticks, TU__HELP_TICKS, memory_order_relaxed);
     if (!run_queue_empty(&p->queue))
         tu__wake_one();
     if (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0)
@@ -71,7 +86,8 @@ static void look_at(struct p *p, int64_t now_ns)
     bool blocking = atomic_load_explicit(&m->blocking, memory_order_relaxed) > 0;
     if (!blocking && now_ns - p->seen_ns < HOG_NS)
         return;
-    if (atomic_load_explicit(&m->in_runtime, memory_order_relaxed) != 0 || !take_from(p, m))
+    if (!needed(p, now_ns) || atomic_load_explicit(&m->in_runtime, memory_order_relaxed) != 0 ||
+        !take_from(p, m))
         return;
     atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
     p->seen_ns = now_ns;
@@ -97,6 +113,8 @@ static void *monitor(void *unused)
         tu__mem_scavenge(now_ns);
         for (uint32_t i = 0; i < tu__sched.proc_count; i++)
             look_at(&tu__sched.procs[i], now_ns);
+        if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
+            tu__wake_one();
     }
     return unused;
 }

@@ -28,7 +28,11 @@ enum {
     FREE_G_MAX = 64,
     HOT_G = 4,
     DEEP_BYTES = 3 * 1024,
-    TIMER_TICKS = 16
+    TIMER_TICKS = 16,
+    POLL_TICKS = 12 * CLOCK_TICKS_4US, /* about 50 us */
+    HELP_TICKS = 12 * CLOCK_TICKS_4US, /* what waits longer is worth a wake */
+    LINGER_TICKS = 5 * CLOCK_TICKS_4US,
+    MOVE_TICKS = CLOCK_TICKS_4US / 2, /* what runs shorter is not worth another core's caches */
 };
 
 struct sched tu__sched;
@@ -162,6 +166,8 @@ static struct runnable *global_get(struct p *p, bool batch)
         share = RUN_QUEUE_SIZE / 2;
     for (uint32_t i = 0; i < share; i++) {
         struct runnable *r = global_get_locked();
+        if (r->kind == RUNNABLE_GOROUTINE)
+            __builtin_prefetch(((struct g *)r)->sp);
         if (!run_queue_put(&p->queue, r)) {
             global_put_locked(r);
             break;
@@ -197,6 +203,16 @@ static void ring_put(struct p *p, struct runnable *r)
 
 /* ---- waking ---- */
 
+static inline uint32_t fresh_count(struct p *p)
+{
+    return atomic_load_explicit(&p->fresh_count, memory_order_relaxed);
+}
+
+static inline void set_fresh_count(struct p *p, uint32_t count)
+{
+    atomic_store_explicit(&p->fresh_count, count, memory_order_relaxed);
+}
+
 static uint32_t random_below(struct m *m, uint32_t n)
 {
     m->random ^= m->random << 13;
@@ -205,14 +221,25 @@ static uint32_t random_below(struct m *m, uint32_t n)
     return (uint32_t)(((m->random >> 32) * n) >> 32);
 }
 
-/* Anything that a P may take, in its own queue (runnext included) or in anybody's ring. */
+/* Whether `waiting` goroutines on p are worth another P's help: by p's own pace they wait longer than a
+ * wake costs, and each runs longer than moving it to another core does. Goroutines that hand values to each other
+ * every 100 ns are fastest on one core (four producers and four consumers: 31 ns a value on one,
+ * 150 ns on two; decision 0012). Who guesses wrong is corrected by the monitor within its period. */
+static bool worth_helping(struct p *p, uint32_t waiting)
+{
+    int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
+    return pace >= MOVE_TICKS && (int64_t)waiting * pace >= HELP_TICKS;
+}
+
+/* Anything that a P should run now: in its own queue (runnext included), in the global one, or in a ring
+ * whose owner needs help. */
 static bool work_anywhere(struct p *self)
 {
     if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)
         return true;
     for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
         struct p *p = &tu__sched.procs[i];
-        if (p != self && run_queue_length(&p->queue) > 0)
+        if (p != self && worth_helping(p, run_queue_length(&p->queue)))
             return true;
     }
     return self && !run_queue_empty(&self->queue);
@@ -247,25 +274,17 @@ void tu__wake_one(void)
     }
 }
 
-/* After work was published and a full fence. `urgent`: the work cannot wait for this P's owner.
- *
- * Work that only its submitter's P can run next anyway (runnext) does not wake another P while the
- * submitter goes from wake to wake in less than 4 us: a synchronous hand-over would pay a system
- * call per operation and tear the pair apart (ping-pong 60 ns against 1,400 ns). If the submitter
- * then computes on without parking, the monitor wakes a P for it. */
-static void wake_if_useful(struct p *p, bool urgent)
+/* After work was published on p, and a full fence. Work that waits in a P's own queue is never lost: the P is
+ * awake, and if it sticks in one goroutine the monitor wakes another. So this may guess. */
+static void wake_if_useful(struct p *p)
 {
     if (atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0 ||
         atomic_load_explicit(&tu__sched.spinning, memory_order_relaxed) != 0)
         return;
-    if (!urgent) {
-        uint64_t now = clock_ticks();
-        bool recent = now - p->last_ready_ticks < CLOCK_TICKS_4US;
-        p->last_ready_ticks = now;
-        if (recent)
-            return;
-    }
-    tu__wake_one();
+    uint32_t waiting = run_queue_length(&p->queue) + fresh_count(p) + 1 +
+                       atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed);
+    if (worth_helping(p, waiting))
+        tu__wake_one();
 }
 
 static inline void full_fence_after_rmw(void)
@@ -293,7 +312,7 @@ void tu__submit(struct runnable *r, enum submit_where where)
             atomic_thread_fence(memory_order_seq_cst); /* the ring's tail is a plain store */
         }
         full_fence_after_rmw();
-        wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
+        wake_if_useful(p);
     } else {
         ring_put(p, r);
         /* The ring's tail is a plain store: a sleeper that misses it is woken by the monitor, or by
@@ -324,14 +343,15 @@ static inline void run_after(struct m *m)
 /* Shares the older half of the fresh goroutines when thieves have nothing to take. */
 static void share_fresh(struct p *p)
 {
-    uint32_t n = p->fresh_count / 2;
+    uint32_t count = fresh_count(p), n = count / 2;
     if (n == 0 || run_queue_length(&p->queue) > 0 ||
-        atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0)
+        atomic_load_explicit(&tu__sched.idle_count, memory_order_relaxed) <= 0 ||
+        !worth_helping(p, n))
         return;
     for (uint32_t i = 0; i < n; i++)
         ring_put(p, p->fresh[i]);
-    p->fresh_count -= n;
-    memmove(p->fresh, p->fresh + n, p->fresh_count * sizeof p->fresh[0]);
+    set_fresh_count(p, count - n);
+    memmove(p->fresh, p->fresh + n, (count - n) * sizeof p->fresh[0]);
     atomic_thread_fence(memory_order_seq_cst);
     tu__wake_one();
 }
@@ -346,13 +366,24 @@ static void put_fresh(struct p *p, struct runnable *r)
         ring_put(p, r);
         return;
     }
-    if (p->fresh_count == FRESH_MAX) {
+    uint32_t count = fresh_count(p);
+    if (count == FRESH_MAX) {
         for (uint32_t i = 0; i < FRESH_MAX / 2; i++)
             ring_put(p, p->fresh[i]);
-        p->fresh_count = FRESH_MAX / 2;
-        memmove(p->fresh, p->fresh + FRESH_MAX / 2, p->fresh_count * sizeof p->fresh[0]);
+        count -= FRESH_MAX / 2;
+        memmove(p->fresh, p->fresh + FRESH_MAX / 2, count * sizeof p->fresh[0]);
     }
-    p->fresh[p->fresh_count++] = r;
+    p->fresh[count] = r;
+    set_fresh_count(p, count + 1);
+}
+
+static inline struct runnable *take_fresh(struct p *p)
+{
+    uint32_t count = fresh_count(p);
+    if (count == 0)
+        return NULL;
+    set_fresh_count(p, count - 1);
+    return p->fresh[count - 1];
 }
 
 static inline struct runnable *take_runnext(struct p *p)
@@ -364,6 +395,27 @@ static inline struct runnable *take_runnext(struct p *p)
     return r;
 }
 
+/* Goroutines that waited long lie in cold memory: fetches the head of the one after the next, and the stack of
+ * the next, whose head was fetched a turn ago. A thief may have taken them meanwhile: what is read is only a
+ * hint. */
+__attribute__((no_sanitize("thread"))) static void warm_up(struct run_queue *q)
+{
+    uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    uint32_t left = atomic_load_explicit(&q->tail, memory_order_relaxed) - head;
+    if (left < 3 || left > RUN_QUEUE_SIZE)
+        return;
+    struct runnable *next =
+        atomic_load_explicit(&q->ring[head % RUN_QUEUE_SIZE], memory_order_relaxed);
+    __builtin_prefetch(
+        atomic_load_explicit(&q->ring[(head + 2) % RUN_QUEUE_SIZE], memory_order_relaxed));
+    if (next->kind == RUNNABLE_GOROUTINE) {
+        const char *sp = ((struct g *)next)->sp;
+        __builtin_prefetch(sp);
+        __builtin_prefetch(sp + 64);
+        __builtin_prefetch(sp + 128);
+    }
+}
+
 /* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
  * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
@@ -373,16 +425,18 @@ static inline struct runnable *pick_local(struct p *p)
         r = take_runnext(p);
         if (r)
             return r;
-        if (p->fresh_count > 0) {
-            r = p->fresh[--p->fresh_count];
+        r = take_fresh(p);
+        if (r) {
             share_fresh(p);
             return r;
         }
     }
     p->streak = 0;
     r = run_queue_get(&p->queue);
-    if (!r && p->fresh_count > 0)
-        r = p->fresh[--p->fresh_count];
+    if (r)
+        warm_up(&p->queue);
+    if (!r)
+        r = take_fresh(p);
     return r ? r : take_runnext(p);
 }
 
@@ -421,6 +475,16 @@ static struct g *goroutine_to_run(struct p *p, struct runnable *r)
     return r->kind == RUNNABLE_GOROUTINE ? (struct g *)r : bind_task(p, (struct task *)r);
 }
 
+/* A pinned goroutine runs on its own thread only: the loop will hand it this P. */
+static inline struct g *switch_target(struct m *m, struct g *g)
+{
+    if (g && __builtin_expect(g->pinned_to != NULL, 0)) {
+        m->handing = g;
+        return NULL;
+    }
+    return g;
+}
+
 void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
 {
     struct m *m = tu__m();
@@ -436,8 +500,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     m->after = after;
     m->after_arg = arg;
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
-    struct runnable *r = p ? pick_fast(p) : NULL;
-    struct g *next = r ? goroutine_to_run(p, r) : NULL;
+    struct runnable *r = NULL;
+    if (g->pinned_to)
+        atomic_store_explicit(&m->wake, 0,
+                              memory_order_relaxed); /* before `after` lets others find g */
+    else if (p)
+        r = pick_fast(p);
+    struct g *next = switch_target(m, r ? goroutine_to_run(p, r) : NULL);
     m->g = next;
     fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, false);
     context_switch(&g->sp, next ? next->sp : m->loop_sp);
@@ -446,6 +515,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     run_after(m);
     atomic_store_explicit(&g->why, TU__WAIT_NONE, memory_order_relaxed);
     tu__exit(m);
+}
+
+static void unpin(struct m *m, struct g *g)
+{
+    g->pins = 0;
+    g->pinned_to = NULL;
+    m->pinned = NULL;
 }
 
 static void call_entry(struct g *g)
@@ -503,12 +579,14 @@ static void goroutine_main(void)
         run_body(g);
         m = tu__m();
         struct p *p = tu__enter(m);
+        if (__builtin_expect(g->pinned_to != NULL, 0))
+            unpin(m, g);
         struct runnable *r = p ? pick_fast(p) : NULL;
         if (r && r->kind == RUNNABLE_TASK) {
             g->task = (struct task *)r;
             continue;
         }
-        struct g *next = (struct g *)r;
+        struct g *next = switch_target(m, (struct g *)r);
         m->after = bury;
         m->after_arg = g;
         m->g = next;
@@ -527,34 +605,40 @@ static void stop_spinning(struct m *m)
     m->spinning = false;
     int32_t before = atomic_fetch_sub(&tu__sched.spinning, 1);
     /* The submitters of what else there is relied on us: the last spinner wakes the next one. */
-    if (before == 1)
+    if (before == 1 && work_anywhere(NULL))
         tu__wake_one();
+}
+
+/* True if `victim` sticks in one goroutine: it makes no decision for about 4 us, while ready work usually
+ * runs within 50 ns where it is. So hand-over pairs are not torn apart. Once found out, it is known until
+ * the victim's next decision: who starts goroutines in a loop is robbed of each without delay. */
+static bool stuck(struct p *victim)
+{
+    uint32_t tick = atomic_load_explicit(&victim->tick, memory_order_relaxed);
+    if (atomic_load_explicit(&victim->stuck_tick, memory_order_relaxed) == tick)
+        return true;
+    for (uint64_t began = clock_ticks(); clock_ticks() - began < CLOCK_TICKS_4US;)
+        cpu_pause();
+    if (atomic_load_explicit(&victim->tick, memory_order_relaxed) != tick)
+        return false;
+    atomic_store_explicit(&victim->stuck_tick, tick, memory_order_relaxed);
+    return true;
 }
 
 static struct runnable *steal(struct m *m, struct p *p)
 {
-    uint32_t n = tu__sched.proc_count;
-    for (int pass = 0; pass < 4; pass++) {
-        uint32_t start = random_below(m, n);
-        for (uint32_t i = 0; i < n; i++) {
-            struct p *victim = &tu__sched.procs[(start + i) % n];
-            if (victim == p || atomic_load_explicit(&victim->asleep, memory_order_relaxed))
-                continue;
-            struct runnable *r = run_queue_steal(&p->queue, &victim->queue, false);
-            if (r)
-                return r;
-        }
-    }
-    /* What is in a runnext usually runs within 50 ns where it is; take it only if it is still there
-     * after a moment, so that hand-over pairs are not torn apart. */
+    uint32_t n = tu__sched.proc_count, start = random_below(m, n);
     for (uint32_t i = 0; i < n; i++) {
-        struct p *victim = &tu__sched.procs[i];
-        if (victim == p || run_queue_empty(&victim->queue))
+        struct p *victim = &tu__sched.procs[(start + i) % n];
+        if (victim == p || !worth_helping(victim, run_queue_length(&victim->queue)))
             continue;
-        uint32_t tick = atomic_load_explicit(&victim->tick, memory_order_relaxed);
-        for (uint64_t began = clock_ticks(); clock_ticks() - began < CLOCK_TICKS_4US;)
-            cpu_pause();
-        if (atomic_load_explicit(&victim->tick, memory_order_relaxed) != tick)
+        struct runnable *r = run_queue_steal(&p->queue, &victim->queue, false);
+        if (r)
+            return r;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct p *victim = &tu__sched.procs[(start + i) % n];
+        if (victim == p || run_queue_empty(&victim->queue) || !stuck(victim))
             continue;
         struct runnable *r = run_queue_steal(&p->queue, &victim->queue, true);
         if (r)
@@ -563,15 +647,26 @@ static struct runnable *steal(struct m *m, struct p *p)
     return NULL;
 }
 
-/* How long one run takes here, smoothed: from the last poll's end until now, by decision. */
+/* How long one run takes here, smoothed: by decision, since the P last began to work. */
 static void measure_pace(struct p *p)
 {
-    uint32_t runs = atomic_load_explicit(&p->tick, memory_order_relaxed) - p->round_tick;
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed),
+             runs = tick - p->pace_tick;
     if (runs == 0)
         return;
+    uint64_t now = clock_ticks();
     int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
-    int64_t now = (int64_t)((clock_ticks() - p->round_began) / runs);
-    atomic_store_explicit(&p->pace_ticks, pace + (now - pace) / 4, memory_order_relaxed);
+    int64_t measured = (int64_t)((now - p->pace_began) / runs);
+    atomic_store_explicit(&p->pace_ticks, pace + (measured - pace) / 4, memory_order_relaxed);
+    p->pace_began = now;
+    p->pace_tick = tick;
+}
+
+/* What went by since the last measurement was not work. */
+static void restart_pace(struct p *p)
+{
+    p->pace_began = clock_ticks();
+    p->pace_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
 }
 
 /* Queues what the poller reported, and lets another P help when it is much: when what waits here
@@ -582,8 +677,8 @@ static void dispatch_events(struct m *m, struct p *p, int n)
 {
     for (int i = 0; i < n; i++)
         tu__pollable_event(m->events[i].data, m->events[i].events);
-    p->round_began = clock_ticks();
-    p->round_tick = atomic_load_explicit(&p->tick, memory_order_relaxed);
+    restart_pace(p);
+    p->polled_ticks = p->pace_began;
     int64_t pace = atomic_load_explicit(&p->pace_ticks, memory_order_relaxed);
     if (n > 1 && (int64_t)run_queue_length(&p->queue) * pace > TU__HELP_TICKS) {
         atomic_thread_fence(memory_order_seq_cst);
@@ -591,17 +686,21 @@ static void dispatch_events(struct m *m, struct p *p, int n)
     }
 }
 
-static void poll_dispatch(struct m *m, struct p *p, int64_t timeout_ns)
+/* A P that always has something to run looks at its descriptors now and then, by time and not by
+ * decisions: a hand-over takes 50 ns, the system call some hundred (2 us on virtual machines, where a
+ * look every 61 decisions was a quarter of a ping-pong). */
+static void poll_if_due(struct m *m, struct p *p)
 {
-    measure_pace(p);
-    dispatch_events(m, p, poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout_ns, NULL));
+    if (atomic_load_explicit(&p->conns, memory_order_relaxed) == 0 ||
+        clock_ticks() - p->polled_ticks < POLL_TICKS)
+        return;
+    dispatch_events(m, p, poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, 0, NULL));
 }
 
 /* Sleeps in the P's poller until an event, a timer, or a wake. */
 static void sleep_in_poller(struct m *m, struct p *p)
 {
     trim_free_g(p);
-    measure_pace(p);
     atomic_store(&p->asleep, 1);
     atomic_fetch_add(&tu__sched.idle_count, 1);
     if (m->spinning) {
@@ -637,6 +736,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
 static struct runnable *find_runnable(struct m *m)
 {
     struct p *p = m->p;
+    measure_pace(p);
     for (;;) {
         uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
         atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
@@ -645,7 +745,7 @@ static struct runnable *find_runnable(struct m *m)
             (void)tu__timers_run(p, clock_monotonic_ns());
         struct runnable *r = NULL;
         if (tick % FAIRNESS_TICKS <= 1) {
-            poll_dispatch(m, p, 0);
+            poll_if_due(m, p);
             r = global_get(p, false);
         }
         if (!r)
@@ -660,14 +760,23 @@ static struct runnable *find_runnable(struct m *m)
                 m->spinning = true;
                 atomic_fetch_add(&tu__sched.spinning, 1);
             }
-            if (m->spinning)
+            if (m->spinning) {
                 r = steal(m, p);
+                restart_pace(p);
+                if (r)
+                    p->stole_ticks = p->pace_began;
+            }
         }
         if (r) {
             stop_spinning(m);
             return r;
         }
-        sleep_in_poller(m, p);
+        /* Where there was something to take a moment ago there will be more: going to sleep and being woken costs
+         * both sides a system call. */
+        if (m->spinning && clock_ticks() - p->stole_ticks < LINGER_TICKS)
+            cpu_pause();
+        else
+            sleep_in_poller(m, p);
     }
 }
 
@@ -697,18 +806,63 @@ static void machine_idle(struct m *m)
     m->p = m->next_p;
 }
 
+/* Gives this M's P to the thread to which g is pinned, and which does nothing but wait for that. */
+static void hand_over(struct m *m, struct g *g)
+{
+    struct m *to = g->pinned_to;
+    struct p *p = m->p;
+    m->p = NULL;
+    to->next_p = p;
+    /* release, both: `to` and the monitor see the P as we left it */
+    atomic_store_explicit(&p->m, to, memory_order_release);
+    atomic_store_explicit(&to->wake, 1, memory_order_release);
+    futex_wake(&to->wake, 1);
+}
+
+/* The goroutine that is pinned here has parked: its P goes to another M until somebody hands one back
+ * together with the goroutine. */
+static struct g *wait_for_pinned(struct m *m)
+{
+    struct p *p = m->p;
+    m->p = NULL;
+    /* p->m is ours until another's: a P without an M is the monitor's to give away. */
+    if (p && tu__start_machine(p) < 0)
+        atomic_store_explicit(&p->m, NULL, memory_order_release);
+    while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
+        (void)futex_wait(&m->wake, 0, -1);
+    m->p = m->next_p;
+    return m->pinned;
+}
+
+static struct g *next_to_run(struct m *m)
+{
+    if (m->pinned)
+        return wait_for_pinned(m);
+    struct g *g = m->handing;
+    m->handing = NULL;
+    if (!g) {
+        if (!m->p)
+            machine_idle(m);
+        g = goroutine_to_run(m->p, find_runnable(m));
+        if (!g) {
+            thread_sleep_ns(1000000); /* no memory for a stack: let some goroutine finish */
+            return NULL;
+        }
+    }
+    if (g->pinned_to) {
+        hand_over(m, g);
+        return NULL;
+    }
+    return g;
+}
+
 static void machine_main_loop(struct m *m)
 {
     for (;;) {
         run_after(m);
-        if (!m->p)
-            machine_idle(m);
-        struct runnable *r = find_runnable(m);
-        struct g *g = goroutine_to_run(m->p, r);
-        if (!g) {
-            thread_sleep_ns(1000000); /* no memory for a stack: let some goroutine finish */
+        struct g *g = next_to_run(m);
+        if (!g)
             continue;
-        }
         m->g = g;
         fiber_leave(&m->fiber, &g->fiber, false);
         context_switch(&m->loop_sp, g->sp);
@@ -772,7 +926,7 @@ static inline void start_on(struct p *p, struct runnable *r)
         atomic_thread_fence(memory_order_seq_cst); /* the ring's tail is a plain store */
     }
     full_fence_after_rmw();
-    wake_if_useful(p, kicked && run_queue_length(&p->queue) > 1);
+    wake_if_useful(p);
 }
 
 int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
@@ -830,7 +984,7 @@ void tu_yield(void)
     struct p *p = tu__enter(m);
     uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
     bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
-                 p->fresh_count == 0 &&
+                 fresh_count(p) == 0 &&
                  atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
                  !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
                  atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) == INT64_MAX;
@@ -902,6 +1056,30 @@ void tu_blocking_end(void)
     struct m *m = tu__m();
     if (m)
         atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu_pin(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    (void)tu__enter(m);
+    m->g->pins++;
+    m->g->pinned_to = m;
+    m->pinned = m->g;
+    tu__exit(m);
+}
+
+void tu_unpin(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    (void)tu__enter(m);
+    tu_check(m->g->pins > 0, "tu_unpin without tu_pin");
+    if (--m->g->pins == 0)
+        unpin(m, m->g);
+    tu__exit(m);
 }
 
 void tu_nopark_begin(void)

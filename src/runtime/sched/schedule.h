@@ -37,8 +37,10 @@
 #include <tuco/go.h>
 
 enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
-/* About 500 us: what may wait for one P before another is woken; see dispatch_events. */
+/* About 500 us: what served connections may wait for one P before another is woken; dispatch_events. */
 enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
+/* A program's first goroutines are taken to be long, until they are known: they spread at once. */
+enum { TU__PACE_AT_START = 25 * CLOCK_TICKS_4US };
 
 /* m->lost; its edges are those of the protocol above: NO -> ASKED (monitor), ASKED -> NO (either),
  * ASKED -> TAKEN (monitor), TAKEN -> NO (the M, which then has no P). */
@@ -56,6 +58,8 @@ struct m {
     _Atomic uint32_t blocking; /* tu_blocking_begin nesting */
     _Atomic uint32_t wake;     /* futex while in the idle list */
     struct p *next_p;          /* given with the wake */
+    struct g *pinned;          /* the only goroutine that may run here, or NULL */
+    struct g *handing;         /* picked, but pinned to another M, to which the loop hands this P */
     struct m *idle_next;
     uint64_t random;
     struct fiber fiber;
@@ -71,26 +75,29 @@ struct timer_heap {
 
 struct p {
     uint32_t index;
-    uint32_t streak;           /* consecutive runs from runnext or fresh */
-    uint64_t last_ready_ticks; /* clock_ticks of the last wake decision */
-    struct runnable *free_g;   /* dead goroutines, most recent first */
+    uint32_t streak;         /* consecutive runs from runnext or fresh */
+    struct runnable *free_g; /* dead goroutines, most recent first */
     uint32_t free_count;
     uint64_t trimmed_ticks;     /* when free_g was last looked through */
     _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
     _Atomic uint32_t attention; /* set by the monitor: leave the fast path once */
     _Atomic(struct m *) m;
     _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
-    uint32_t fresh_count;               /* owner */
+    _Atomic uint32_t fresh_count;       /* owner writes, the monitor reads */
     struct runnable
         *fresh[FRESH_MAX]; /* started here and not yet run, newest last; not stealable */
     _Alignas(64) struct run_queue queue;
     _Alignas(64) _Atomic uint32_t asleep; /* 1 while its M waits in the poller and may be claimed */
     struct poll poll;
     struct timer_heap timers;
-    /* the pace of this P, for dispatch_events; owner */
-    uint64_t round_began;       /* clock_ticks when the last poll had returned */
-    _Atomic int64_t pace_ticks; /* of one scheduling decision, smoothed; the monitor reads it */
-    uint32_t round_tick;
+    /* the pace of this P; owner */
+    uint64_t polled_ticks; /* clock_ticks when the last poll had returned */
+    uint64_t pace_began;   /* clock_ticks, and the tick, when it was last measured */
+    uint32_t pace_tick;
+    uint64_t stole_ticks;        /* clock_ticks when it last took something from another; owner */
+    _Atomic uint32_t stuck_tick; /* the tick at which a thief found it stuck in one goroutine */
+    _Atomic int64_t
+        pace_ticks; /* of one scheduling decision, smoothed; anyone reads, the monitor raises it */
     _Atomic uint32_t conns; /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */
     uint32_t seen_tick;

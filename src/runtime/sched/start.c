@@ -2,7 +2,6 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
-#include "platform/barrier.h"
 #include "platform/cpu.h"
 #include "platform/fault.h"
 #include "platform/futex.h"
@@ -56,7 +55,6 @@ int tu_start(const struct tu_options *options)
     int rc = goroutine_init(options ? options->stack_size : 0);
     if (rc < 0)
         return rc;
-    barrier_init();
     fault_init(explain_overflow);
     unsigned n = wanted_procs(options);
     size_t size = n * sizeof(struct p);
@@ -67,6 +65,7 @@ int tu_start(const struct tu_options *options)
     for (unsigned i = 0; i < n; i++) {
         procs[i].index = i;
         atomic_store(&procs[i].timers.next_ns, INT64_MAX);
+        atomic_store(&procs[i].pace_ticks, TU__PACE_AT_START);
         rc = poll_init(&procs[i].poll);
         if (rc < 0)
             return rc;
