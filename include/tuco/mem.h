@@ -27,7 +27,7 @@ TU_BEGIN_DECLS
 /* `size` bytes, aligned to 8 (to 16 where tu_good_size(size) is a multiple of 16), or NULL when
  * memory is used up. Size 0 gives a block that may be freed. */
 TU_API void *tu_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
-/* The same, all tu_good_size(size) bytes... up to `size` zero. */
+/* The same, and all `size` bytes are zero. */
 TU_API void *tu_alloc_zeroed(size_t size) __attribute__((malloc, alloc_size(1)));
 /* Aligned to `align`, a power of two up to 2^40; not rounded up to it. tu_free takes it as any other;
  * tu_realloc keeps the alignment only while the block stays where it is. */

@@ -13,7 +13,7 @@
  * with nobody. Caches take and give whole batches there, which costs a lock and a copy of pointers
  * and touches neither spans nor blocks. This is how a block that one thread allocates and another
  * frees gets back: a compare-and-swap (the lock) for a batch of up to 64, where a list of remote
- * frees in each span would need one for every block (docs/decisions/0012). What lies in a depot
+ * frees in each span would need one for every block (docs/decisions/0020). What lies in a depot
  * keeps spans from emptying, so depots are bounded, together and each, and the scavenger sends home
  * what was not needed for a while.
  */
