@@ -1,4 +1,5 @@
-/* memory.c - blocks by hand: what a class of sizes holds, and how moving packs what churn left behind.
+/* memory.c - blocks by hand: what a class of sizes holds, and how moving packs what churn left
+ * behind.
  *
  *     memory            prints pages before and after
  */

@@ -1,14 +1,16 @@
-/* memory_bench.c - one workload on one allocator, in a process of its own; bench/run-memory compares.
+/* memory_bench.c - one workload on one allocator, in a process of its own; bench/run-memory
+ * compares.
  *
  *     memory_bench tuco|malloc WORKLOAD [SIZE]      memory_bench library
  *
- * `malloc` is whichever malloc the process has: the C library's, or that of a library in LD_PRELOAD.
- * All sides are called through the same table of pointers, so that none is inlined and all pay the
- * same for the call. `library` says whose malloc it is.
+ * `malloc` is whichever malloc the process has: the C library's, or that of a library in
+ * LD_PRELOAD. All sides are called through the same table of pointers, so that none is inlined and
+ * all pay the same for the call. `library` says whose malloc it is.
  *
- * Prints name=value words. `ns` is CPU time of the threads for an operation: of one thread the least of many short
- * rounds, because other work on the machine only ever adds to it; of two their sum over all, without the
- * time in which one waits for the other. The churns print resident memory for each byte that is live.
+ * Prints name=value words. `ns` is CPU time of the threads for an operation: of one thread the
+ * least of many short rounds, because other work on the machine only ever adds to it; of two their
+ * sum over all, without the time in which one waits for the other. The churns print resident memory
+ * for each byte that is live.
  */
 #include <tuco/mem.h>
 
@@ -46,7 +48,8 @@ static uint64_t random_next(uint64_t *state)
     return *state = x;
 }
 
-/* As servers ask: three quarters below 256 bytes, most of the rest below 4 KiB, some up to 32 KiB. */
+/* As servers ask: three quarters below 256 bytes, most of the rest below 4 KiB, some up to 32 KiB.
+ * */
 static size_t random_size(uint64_t *state)
 {
     uint64_t r = random_next(state);
@@ -203,8 +206,8 @@ static double exchange(size_t size)
     return (spent + other) / ((double)SENT * PARCEL);
 }
 
-/* Larson's server: each thread replaces random blocks of its set; sets change hands, so that blocks are
- * given back by others than those that took them. */
+/* Larson's server: each thread replaces random blocks of its set; sets change hands, so that blocks
+ * are given back by others than those that took them. */
 enum { SET = 5000, SETS = 4, TURNS = 60, TURN = 20000, THREADS = 2 };
 static void *sets[SETS][SET];
 static pthread_barrier_t barrier;
@@ -304,8 +307,8 @@ static void move_blocks(void)
     }
 }
 
-/* Nine tenths of many blocks go: the oldest (`how` 0), or, after others have taken their places for a
- * while, any (1), after which those that are worth it are moved (2). */
+/* Nine tenths of many blocks go: the oldest (`how` 0), or, after others have taken their places for
+ * a while, any (1), after which those that are worth it are moved (2). */
 static double churn(size_t how)
 {
     uint64_t random = 88172645463325252u;

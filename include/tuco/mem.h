@@ -1,8 +1,9 @@
 /* mem.h - the manual heap: what malloc is for, without a header per block.
  *
- * Sizes are rounded up to classes: every 8 bytes to 128, then at most 12.5 % more, to 32 KiB; beyond,
- * to pages of 8 KiB. Each thread has a cache, so that the usual call takes no lock. Any goroutine or plain
- * thread may free what another allocated. Nothing here parks, and nothing sets errno.
+ * Sizes are rounded up to classes: every 8 bytes to 128, then at most 12.5 % more, to 32 KiB;
+ * beyond, to pages of 8 KiB. Each thread has a cache, so that the usual call takes no lock. Any
+ * goroutine or plain thread may free what another allocated. Nothing here parks, and nothing sets
+ * errno.
  *
  *     struct node *n = tu_alloc(sizeof *n);
  *     if (!n)
@@ -11,12 +12,13 @@
  *     tu_free(n);
  *
  * Mistakes that end the process with a report: tu_free, tu_realloc or tu_usable_size of what is no
- * block of this heap (a pointer outside of it or into a page that is free); tu_free of the block that was
- * freed last, at once, and of any block that was freed before, or of a pointer into a block, when
- * both have come home to the block's page. Builds of libtuco with -DTUCO_DEBUG=ON notice every second
- * tu_free and every pointer into a block at once; a write up to 16 bytes beyond a block's end, when it
- * is freed or resized; and a write to a freed block of up to 64 KiB, within the next 1,024 tu_free or
- * when it is used again. The report names the block, its size and what was asked for.
+ * block of this heap (a pointer outside of it or into a page that is free); tu_free of the block
+ * that was freed last, at once, and of any block that was freed before, or of a pointer into a
+ * block, when both have come home to the block's page. Builds of libtuco with -DTUCO_DEBUG=ON
+ * notice every second tu_free and every pointer into a block at once; a write up to 16 bytes beyond
+ * a block's end, when it is freed or resized; and a write to a freed block of up to 64 KiB, within
+ * the next 1,024 tu_free or when it is used again. The report names the block, its size and what
+ * was asked for.
  */
 #pragma once
 
@@ -29,17 +31,17 @@ TU_BEGIN_DECLS
 TU_API void *tu_alloc(size_t size) __attribute__((malloc, alloc_size(1)));
 /* The same, and all `size` bytes are zero. */
 TU_API void *tu_alloc_zeroed(size_t size) __attribute__((malloc, alloc_size(1)));
-/* Aligned to `align`, a power of two up to 2^40; not rounded up to it. tu_free takes it as any other;
- * tu_realloc keeps the alignment only while the block stays where it is. */
+/* Aligned to `align`, a power of two up to 2^40; not rounded up to it. tu_free takes it as any
+ * other; tu_realloc keeps the alignment only while the block stays where it is. */
 TU_API void *tu_alloc_aligned(size_t align, size_t size)
     __attribute__((malloc, alloc_align(1), alloc_size(2)));
-/* As realloc: NULL leaves the old block as it was. Stays in place where the class remains the same, and
- * above 32 KiB where the pages behind it are free. */
+/* As realloc: NULL leaves the old block as it was. Stays in place where the class remains the same,
+ * and above 32 KiB where the pages behind it are free. */
 TU_API void *tu_realloc(void *block, size_t size) TU_MUST_CHECK;
 TU_API void tu_free(void *block); /* NULL is allowed */
 /* How many bytes of a block may be used, at least what was asked for. NULL: 0. */
 TU_API size_t tu_usable_size(const void *block);
-/* What tu_usable_size(tu_alloc(size)) would be. Up to half of the address space. */
+/* What tu_usable_size(tu_alloc(size)) would be; `size` is at most SIZE_MAX / 2. */
 TU_API size_t tu_good_size(size_t size);
 
 /* ---- giving memory back ---- */
@@ -59,9 +61,9 @@ struct tu_block_place {
 };
 TU_API void tu_block_place(const void *block, struct tu_block_place *out);
 /* Moves a block's bytes if that is worth it, so that its run may empty and go back. Returns the new
- * block, and the old one is freed; NULL: it stays. Called once for every block, after tu_mem_release,
- * it leaves a class with full runs and one that is not; the caller changes its pointers. The block
- * is the caller's alone meanwhile. */
+ * block, and the old one is freed; NULL: it stays. Called once for every block, after
+ * tu_mem_release, it leaves a class with full runs and one that is not; the caller changes its
+ * pointers. The block is the caller's alone meanwhile. */
 TU_API void *tu_move(void *block) TU_MUST_CHECK;
 
 /* ---- looking inside ---- */
@@ -88,8 +90,9 @@ struct tu_mem_class_stats {
 /* Classes are numbered from 0, by size. False: there is no class of this number. */
 TU_API bool tu_mem_class_stats(unsigned index, struct tu_mem_class_stats *out);
 
-/* Calls visit for each block in use, with its usable size, in the order of addresses. Blocks in caches of
- * other threads count as used. The heap is locked: visit may not call anything of this header. */
+/* Calls visit for each block in use, with its usable size, in the order of addresses. Empties the
+ * calling thread's cache first; blocks in those of other threads count as used. The heap is locked:
+ * visit may not call anything of this header. */
 typedef void (*tu_mem_visit_fn)(void *block, size_t usable_bytes, void *arg);
 TU_API void tu_mem_walk(tu_mem_visit_fn visit, void *arg);
 

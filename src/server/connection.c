@@ -1,19 +1,20 @@
-/* connection.c - one run of a client's handler: read once, execute all that is complete, write once.
+/* connection.c - one run of a client's handler: read once, execute all that is complete, write
+ * once.
  *
  * Everything that is needed only while the handler runs (input, words, the batch, replies) lies on
  * its pooled stack. What must survive until the next event is rare and goes to the client: the
  * beginning of an incomplete command, and output that the socket did not take.
  *
  * Input. Normally bytes are read to the stack and parsed there. An incomplete command is kept in a
- * block of its size; next time, while it is small, it is copied back to the stack in front of what is
- * read then, so that a block exists only between two events. Once it is large it stays in its
+ * block of its size; next time, while it is small, it is copied back to the stack in front of what
+ * is read then, so that a block exists only between two events. Once it is large it stays in its
  * block, which grows by doubling, up to what the command is known to need, and is read into
  * directly: memory follows what was received, never what was announced, and a big value is copied
  * once, by the kernel, until the store takes it.
  *
- * Output. Replies of a whole read are gathered and sent by one write; if they grow large, in between.
- * What the socket does not take is queued, and the limits of client-output-buffer-limit apply to
- * that and to what one command adds. As in Redis, input goes on being executed meanwhile.
+ * Output. Replies of a whole read are gathered and sent by one write; if they grow large, in
+ * between. What the socket does not take is queued, and the limits of client-output-buffer-limit
+ * apply to that and to what one command adds. As in Redis, input goes on being executed meanwhile.
  *
  * Closing. The handler takes the client out of the registry, then returns TU_SERVE_CLOSE; the conn
  * is closed, and `closed` frees the client. Whoever kills a client sets a flag and wakes the conn,
@@ -388,7 +389,8 @@ static bool input_too_big(struct run *run)
     return true;
 }
 
-/* There is no memory for the rest of a command: it is told so, and what follows cannot be understood. */
+/* There is no memory for the rest of a command: it is told so, and what follows cannot be
+ * understood. */
 static bool refuse_input(struct run *run)
 {
     log_client(run, LOG_LEVEL_WARNING, "Closing client: no memory for its query",

@@ -1,5 +1,6 @@
-/* out_of_memory_test.c - each operation with its n-th allocation failing, for every n: it says so and has done
- * nothing, or it did not need that memory; the keyspace is sound and serves on. Needs a debug build. */
+/* out_of_memory_test.c - each operation with its n-th allocation failing, for every n: it says so
+ * and has done nothing, or it did not need that memory; the keyspace is sound and serves on. Needs
+ * a debug build. */
 #include "runtime/mem/heap.h"
 #include "store/keyspace.h"
 #include "store/shard.h"

@@ -6,8 +6,8 @@
  * block's bit takes a multiplication by the reciprocal of its size.
  *
  * Partly used spans lie in bins by how full they are, and blocks are taken from the fullest: the
- * others get a chance to empty and to go back to the page heap. A span moves to another bin only when
- * its count of used blocks crosses a bin's border.
+ * others get a chance to empty and to go back to the page heap. A span moves to another bin only
+ * when its count of used blocks crosses a bin's border.
  *
  * In front of the spans each class has a depot: an array of blocks that left their spans and are
  * with nobody. Caches take and give whole batches there, which costs a lock and a copy of pointers
@@ -186,12 +186,17 @@ static bool go_home(struct tu__central *c, struct span *s, void *block)
     return --s->used == 0;
 }
 
-/* Called and returns locked; returns the spans that became empty, which nobody else knows any more. */
+/* Called and returns locked; returns the spans that became empty, which nobody else knows any more.
+ * */
 static struct span *give_to_spans(struct tu__central *c, void **blocks, uint32_t count)
 {
     struct span *empty = NULL;
     for (uint32_t i = 0; i < count; i++) {
-        struct span *s = tu__entry_span(tu__page_entry(blocks[i]));
+        uint64_t entry = tu__page_entry(blocks[i]);
+        struct span *s = tu__entry_span(entry);
+        tu_check(tu__entry_code(entry) == (unsigned)(c - tu__centrals),
+                 "heap: block %p of %u bytes was freed twice: its page is gone", blocks[i],
+                 c->block_bytes);
         if (go_home(c, s, blocks[i])) {
             unlist(c, s);
             c->span_count--;
@@ -305,8 +310,9 @@ void tu__centrals_trim(bool everything)
             trim(&tu__centrals[class], everything);
 }
 
-/* The span to which a block of `now` would better move, or NULL: the one that is being filled, unless `now` is
- * nearly full. Moves only go to that one span until it is full, so none is undone by another. */
+/* The span to which a block of `now` would better move, or NULL: the one that is being filled,
+ * unless `now` is nearly full. Moves only go to that one span until it is full, so none is undone
+ * by another. */
 static struct span *better_than(struct tu__central *c, const struct span *now)
 {
     struct span *s = fullest(c);

@@ -1,4 +1,5 @@
-/* central.h - the size classes' spans, and the depot in front of them: what thread caches fill from.
+/* central.h - the size classes' spans, and the depot in front of them: what thread caches fill
+ * from.
  *
  *     cache of a thread  <->  depot of the class  <->  spans of the class  <->  page heap
  *                 a batch of pointers       a bit per block           whole spans
@@ -48,8 +49,8 @@ void tu__central_send_home(unsigned class, void **blocks, uint32_t count);
 /* Sends home what lay in the depots since the last call (all of it if `everything`). */
 void tu__centrals_trim(bool everything);
 
-/* Takes one block, for moving `block` there, from the span that is being filled: NULL if `block` lies there or
- * in one that is seven eighths full. Both are the caller's. */
+/* Takes one block, for moving `block` there, from the span that is being filled: NULL if `block`
+ * lies there or in one that is seven eighths full. Both are the caller's. */
 void *tu__central_take_better(unsigned class, const void *block);
 
 /* How full the span of a block is; true if tu__central_take_better would find a better place. */
@@ -60,7 +61,8 @@ void tu__centrals_lock(void);
 void tu__centrals_unlock(void);
 
 /* Which block of a small span lies at this offset, rounded down: offset / block_bytes, exact for
- * offsets below 2^20 (spans are at most 2^19 long): reciprocal is 2^40 / bytes, at most 1 too large. */
+ * offsets below 2^20 (spans are at most 2^19 long): reciprocal is 2^40 / bytes, at most 1 too
+ * large. */
 static inline uint32_t tu__block_index(const struct tu__central *c, size_t offset)
 {
     return (uint32_t)((uint64_t)offset * c->reciprocal >> 40);

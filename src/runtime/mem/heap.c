@@ -4,8 +4,8 @@
  *                (no lock, no atomics)      (lock, a batch at a time)          (lock, whole spans)
  *
  * A cache holds, per class, a stack of pointers to free blocks. Allocating pops, freeing pushes,
- * whoever allocated the block; the blocks themselves are not touched, so one that comes from another
- * core stays there until it is used. An empty stack is refilled with a batch from the class
+ * whoever allocated the block; the blocks themselves are not touched, so one that comes from
+ * another core stays there until it is used. An empty stack is refilled with a batch from the class
  * (central.c); a full one, of two batches, sends its colder half there.
  *
  * Caches belong to OS threads, not to Ps (docs/decisions/0004 has the reasons). A goroutine
@@ -17,8 +17,8 @@
  * Below the first slot of each stack lies a null pointer. Popping finds it when the stack is empty,
  * which saves a comparison, and pushing compares with the top without asking whether there is one.
  *
- * Blocks in use are not counted one by one: a class knows how many left its spans and how many are in its
- * depot, each cache how many it holds; the difference is with users (heap_stats.c).
+ * Blocks in use are not counted one by one: a class knows how many left its spans and how many are
+ * in its depot, each cache how many it holds; the difference is with users (heap_stats.c).
  *
  * With AddressSanitizer heap_malloc.c takes the place of this file, unless TU_MEM_OWN is defined.
  */
@@ -168,8 +168,8 @@ static size_t pages_for(size_t size)
     return (size >> PAGE_SHIFT) + ((size & (PAGE_BYTES - 1)) != 0);
 }
 
-/* Memory is used up. What lies in the depots may be enough; and free runs that have memory behind them
- * merge with those that have none only when they are alike. */
+/* Memory is used up. What lies in the depots may be enough; and free runs that have memory behind
+ * them merge with those that have none only when they are alike. */
 static __attribute__((noinline, cold)) void collect_reserves(void)
 {
     tu__centrals_trim(true);
@@ -414,8 +414,8 @@ __attribute__((noinline)) void *tu_realloc(void *block, size_t size)
 
 /* ---- moving, giving back ---- */
 
-/* The new block comes from a span, not from a cache, or it could be one that the last move freed; and the
- * old one goes to its span at once, so that this empties. */
+/* The new block comes from a span, not from a cache, or it could be one that the last move freed;
+ * and the old one goes to its span at once, so that this empties. */
 void *tu_move(void *block)
 {
     uint64_t entry = tu__page_entry(block);

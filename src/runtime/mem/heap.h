@@ -9,8 +9,8 @@
  * meanwhile, but not free: spans on their way to the page heap are in neither place. */
 void tu__mem_verify(void);
 
-/* Sends home the blocks in the calling thread's cache, in the depots and in a debug build's quarantine, so that
- * empty spans return. */
+/* Sends home the blocks in the calling thread's cache, in the depots and in a debug build's
+ * quarantine, so that empty spans return. */
 void tu__mem_flush(void);
 
 /* One step of the scavenger, of a millisecond or so; called by the monitor with the present time.

@@ -1,7 +1,7 @@
 /* heap_debug.c - redzones, poison, quarantine and the failing allocation of builds with TU_DEBUG.
  *
- * The quarantine is one ring under one lock: a debug build may be slow, and the order in which blocks
- * leave it is then the order in which they were freed, whoever freed them.
+ * The quarantine is one ring under one lock: a debug build may be slow, and the order in which
+ * blocks leave it is then the order in which they were freed, whoever freed them.
  */
 #include "runtime/mem/heap_debug.h"
 

@@ -1,10 +1,10 @@
 /* heap_debug.h - what builds with TU_DEBUG add to the manual heap; nothing in others.
  *
- * Each block ends with a redzone of TU__REDZONE bytes that its user may not touch, looked at when the
- * block is resized or freed. A freed block is filled with a pattern and waits in a quarantine before
- * it may be used again; whoever wrote to it meanwhile is noticed when it leaves. A bit for each block
- * says whether it is with a user, so that a second tu_free is noticed at once. Reports name the
- * block, its size and what was asked for. The n-th allocation can be made to fail.
+ * Each block ends with a redzone of TU__REDZONE bytes that its user may not touch, looked at when
+ * the block is resized or freed. A freed block is filled with a pattern and waits in a quarantine
+ * before it may be used again; whoever wrote to it meanwhile is noticed when it leaves. A bit for
+ * each block says whether it is with a user, so that a second tu_free is noticed at once. Reports
+ * name the block, its size and what was asked for. The n-th allocation can be made to fail.
  *
  * Blocks above 64 KiB have a redzone and a bit, but neither pattern nor quarantine.
  */

@@ -1,5 +1,6 @@
-/* heap_inside_test.c - what only the real heap can show: places, moving, giving back, reports, running
- * out, and many threads at once. Under AddressSanitizer it has the real heap, too (CMakeLists.txt).
+/* heap_inside_test.c - what only the real heap can show: places, moving, giving back, reports,
+ * running out, and many threads at once. Under AddressSanitizer it has the real heap, too
+ * (CMakeLists.txt).
  */
 #include "runtime/mem/heap.h"
 #include "runtime/mem/heap_debug.h"

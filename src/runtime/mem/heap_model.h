@@ -1,7 +1,9 @@
-/* heap_model.h - a naive model of the manual heap, driven by bytes: the fuzzer's and, with bytes from
- * a seed, heap_model_test's. After each step the whole heap is verified and its count compared.
+/* heap_model.h - a naive model of the manual heap, driven by bytes: the fuzzer's and, with bytes
+ * from a seed, heap_model_test's. After each step the whole heap is verified and its count
+ * compared.
  *
- * The model knows for each of its slots which block is there, how large, and what was written to it.
+ * The model knows for each of its slots which block is there, how large, and what was written to
+ * it.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* heap_stats.c - looking inside the manual heap: counts, one block's place, every block, verify.
  *
- * Counts are read while others change them: a figure may be off by what moved between cache, depot and
- * span in that moment (a batch a thread); it is exact when nobody allocates.
+ * Counts are read while others change them: a figure may be off by what moved between cache, depot
+ * and span in that moment (a batch a thread); it is exact when nobody allocates.
  */
 #include "base/check.h"
 #include "runtime/mem/cache.h"

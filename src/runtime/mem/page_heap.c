@@ -10,10 +10,10 @@
  *
  * Clean and dirty runs are never merged: `clean` must stay an exact statement (zeroed allocations
  * rely on it), and the address space that is lost to this costs nothing. Dirty pages that are free
- * may be as many as 1/16 of those in use, and 32 MiB: beyond, whole runs are given back, the largest
- * first, until half of it is left. Below it the scavenger gives back what lies unused for a while.
- * The lock is released around the system call; the run is in no bin meanwhile and its border entries
- * say SPAN_RETURNING, so no neighbour merges with it.
+ * may be as many as 1/16 of those in use, and 32 MiB: beyond, whole runs are given back, the
+ * largest first, until half of it is left. Below it the scavenger gives back what lies unused for a
+ * while. The lock is released around the system call; the run is in no bin meanwhile and its border
+ * entries say SPAN_RETURNING, so no neighbour merges with it.
  */
 #include "runtime/mem/page_heap.h"
 

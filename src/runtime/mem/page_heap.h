@@ -32,7 +32,8 @@ enum { PAGE_NONE = 0, PAGE_LARGE = 255 };
 
 enum { SPAN_BLOCKS_MAX = 1024, SPAN_WORDS = SPAN_BLOCKS_MAX / 64 };
 
-/* The fields from `used` on describe a small span and belong to its class, under the class's lock. */
+/* The fields from `used` on describe a small span and belong to its class, under the class's lock.
+ * */
 struct span {
     struct span *next, *prev;  /* free run: its bin. Small: its place among the partial spans */
     uint32_t first, pages;     /* page numbers; fixed while in use */
@@ -80,9 +81,9 @@ static inline char *tu__span_start(const struct span *s)
     return (char *)(tu__pages.base + ((uintptr_t)s->first << PAGE_SHIFT));
 }
 
-/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. Its address is
- * a multiple of `align` pages, a power of two. A clean run is preferred when `zero` is set, a dirty
- * one otherwise; span->zero tells. NULL: out of memory. */
+/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. Its address
+ * is a multiple of `align` pages, a power of two. A clean run is preferred when `zero` is set, a
+ * dirty one otherwise; span->zero tells. NULL: out of memory. */
 struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero);
 /* Takes a span back, unlinked and with no block in use. */
 void tu__pages_give(struct span *s);
