@@ -78,7 +78,7 @@ struct tu_mem_stats {
     size_t free_bytes;     /* in free pages that were not given back to the system */
     size_t metadata_bytes; /* in bookkeeping */
 };
-TU_API void tu_mem_stats(struct tu_mem_stats *out);
+TU_API void tu_mem_stats(struct tu_mem_stats *out); /* of all threads */
 
 struct tu_mem_class_stats {
     size_t block_bytes;

@@ -232,13 +232,14 @@ static inline void *alloc(size_t size, bool zero)
     return pop(class_of(size));
 }
 
-/* By the block's entry in the page table; redzone included. */
+/* By the block's entry in the page table; redzone included. By arithmetic: the class's own line is
+ * written by whoever takes its lock. */
 static inline size_t whole_size(uint64_t entry)
 {
     unsigned class = tu__entry_code(entry);
     if (class == PAGE_LARGE)
         return tu__entry_span(entry)->pages * PAGE_BYTES;
-    return tu__centrals[class].block_bytes;
+    return size_class_bytes(class);
 }
 
 /* What a debug build does with a block on its way to the user. */
