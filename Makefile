@@ -12,7 +12,7 @@ SANITIZED = TEST_TIME_FACTOR=8 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 .DEFAULT_GOAL := build
 .PHONY: help build run test check format format-check layers tidy asan tsan fuzz models aarch64 bench \
-        bench-runtime bench-server install uninstall clean bootstrap-%
+        bench-runtime bench-memory bench-server install uninstall clean bootstrap-%
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -71,10 +71,13 @@ aarch64: bootstrap-build bootstrap-cross  ## compile everything for aarch64 (bui
 	    -DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc -DCMAKE_CXX_COMPILER=aarch64-linux-gnu-g++ >/dev/null
 	@cmake --build build-aarch64 -j $(JOBS)
 
-bench: bench-runtime bench-server  ## both tables of ratios
+bench: bench-runtime bench-memory bench-server  ## all tables of ratios
 
 bench-runtime: build  ## libtuco beside Go (ARGS="--go 'CMD'"; without Go: our side alone)
 	@bench/run-runtime $(ARGS)
+
+bench-memory: build bootstrap-peers  ## the manual heap beside mimalloc and jemalloc
+	@bench/run-memory $(ARGS)
 
 bench-server: build  ## tuco-server beside a peer (ARGS="--peer 'valkey-server'") and a bare epoll loop
 	@bench/run-server $(ARGS)

@@ -1,19 +1,20 @@
-/* connection.c - one run of a client's handler: read once, execute all that is complete, write once.
+/* connection.c - one run of a client's handler: read once, execute all that is complete, write
+ * once.
  *
  * Everything that is needed only while the handler runs (input, words, the batch, replies) lies on
  * its pooled stack. What must survive until the next event is rare and goes to the client: the
  * beginning of an incomplete command, and output that the socket did not take.
  *
  * Input. Normally bytes are read to the stack and parsed there. An incomplete command is kept in a
- * block of its size; next time, while it is small, it is copied back to the stack in front of what is
- * read then, so that a block exists only between two events. Once it is large it stays in its
+ * block of its size; next time, while it is small, it is copied back to the stack in front of what
+ * is read then, so that a block exists only between two events. Once it is large it stays in its
  * block, which grows by doubling, up to what the command is known to need, and is read into
  * directly: memory follows what was received, never what was announced, and a big value is copied
  * once, by the kernel, until the store takes it.
  *
- * Output. Replies of a whole read are gathered and sent by one write; if they grow large, in between.
- * What the socket does not take is queued, and the limits of client-output-buffer-limit apply to
- * that and to what one command adds. As in Redis, input goes on being executed meanwhile.
+ * Output. Replies of a whole read are gathered and sent by one write; if they grow large, in
+ * between. What the socket does not take is queued, and the limits of client-output-buffer-limit
+ * apply to that and to what one command adds. As in Redis, input goes on being executed meanwhile.
  *
  * Closing. The handler takes the client out of the registry, then returns TU_SERVE_CLOSE; the conn
  * is closed, and `closed` frees the client. Whoever kills a client sets a flag and wakes the conn,
@@ -61,6 +62,7 @@ struct run {
     size_t block_size;
     bool drained; /* the socket had no more to read */
     bool begun;   /* dispatch_begin was called */
+    bool starved; /* no memory for more input */
     bool broken;  /* the socket cannot be written any more */
     bool unsent;  /* output is left though the socket may take more */
     struct dispatch_item items[BATCH];
@@ -237,14 +239,16 @@ static bool grow_block(struct run *run)
     return true;
 }
 
-/* Reads once behind what is there. False: the peer is gone, or memory is used up. */
+/* Reads once behind what is there. False: the peer is gone, or memory is used up (run->starved). */
 static bool read_input(struct run *run)
 {
     struct client *c = run->client;
     if (c->input)
         resume_input(run);
-    if (run->block && run->block_size - run->size < INPUT_BYTES / 2 && !grow_block(run))
+    if (run->block && run->block_size - run->size < INPUT_BYTES / 2 && !grow_block(run)) {
+        run->starved = true;
         return false;
+    }
     size_t room = run->block ? run->block_size - run->size : INPUT_BYTES - run->size;
     ssize_t got = tu_try_read(c->conn, run->data + run->size, room);
     if (got == -EAGAIN) {
@@ -386,11 +390,23 @@ static bool input_too_big(struct run *run)
     return true;
 }
 
+/* There is no memory for the rest of a command: it is told so, and what follows cannot be
+ * understood. */
+static bool refuse_input(struct run *run)
+{
+    log_client(run, LOG_LEVEL_WARNING, "Closing client: no memory for its query",
+               (struct slice){0});
+    reply_error(&run->reply, ERR_NO_MEMORY);
+    client_set_flags(run->client, CLIENT_CLOSE_AFTER_REPLY, 0);
+    send_replies(run);
+    return true;
+}
+
 /* Reads and executes. False: close at once. */
 static bool serve_input(struct run *run)
 {
     if (!read_input(run))
-        return false;
+        return run->starved && refuse_input(run);
     execute_input(run);
     uint32_t flags = client_flags(run->client);
     if (flags & CLIENT_CLOSE_NOW)
@@ -398,7 +414,7 @@ static bool serve_input(struct run *run)
     send_replies(run);
     if (run->reply.overflow || run->broken || (flags & CLIENT_CLOSE_AFTER_REPLY))
         return true;
-    return !input_too_big(run) && keep_input(run);
+    return !input_too_big(run) && (keep_input(run) || refuse_input(run));
 }
 
 /* ---- the handler ---- */
@@ -411,7 +427,7 @@ static void begin(struct run *run, struct client *c)
     run->size = 0;
     run->block = NULL;
     run->block_size = 0;
-    run->drained = run->begun = run->broken = run->unsent = false;
+    run->drained = run->begun = run->broken = run->unsent = run->starved = false;
     reply_open(&run->reply, run->output, REPLY_BYTES, (int)client_load(c->protocol));
     resp_parser_init(&run->parser, run->words, WORDS);
     set_reply_limit(run);

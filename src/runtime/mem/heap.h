@@ -5,12 +5,17 @@
 
 #include <tuco/mem.h>
 
-/* Walks every span and free list and aborts on a broken invariant. Blocks must not be handed out
- * or freed meanwhile by others in builds with TU_DEBUG only; otherwise it may run at any time. */
+/* Walks every span, depot and free run and aborts on a broken invariant. Others may allocate
+ * meanwhile, but not free: spans on their way to the page heap are in neither place. */
 void tu__mem_verify(void);
 
-/* Gives the blocks in the calling thread's cache back to their spans, so that empty spans return. */
+/* Sends home the blocks in the calling thread's cache, in the depots and in a debug build's
+ * quarantine, so that empty spans return. */
 void tu__mem_flush(void);
+
+/* One step of the scavenger, of a millisecond or so; called by the monitor with the present time.
+ * Not by two threads at once. */
+void tu__mem_scavenge(int64_t now_ns);
 
 /* Builds with TU_DEBUG: the n-th allocation from now (1: the next), by any thread, returns NULL,
  * once; 0 turns it off. False in other builds, where it does nothing. */

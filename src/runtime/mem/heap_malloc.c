@@ -1,6 +1,7 @@
 /* heap_malloc.c - <tuco/mem.h> over malloc, in builds with AddressSanitizer only: each block then
  * has red zones, freed ones are quarantined, and leaks are reported. Blocks are as
- * large as the real heap's, because callers may use all of tu_good_size.
+ * large as the real heap's, because callers may use all of tu_good_size. What looks inside the heap
+ * finds nothing there.
  */
 #include "runtime/mem/heap.h"
 #include "runtime/mem/sanitizer.h"
@@ -57,6 +58,16 @@ void *tu_alloc_zeroed(size_t size)
     return must_fail() || absurd(size) ? NULL : counted(calloc(1, tu_good_size(size)));
 }
 
+void *tu_alloc_aligned(size_t align, size_t size)
+{
+    if (must_fail() || absurd(size) || absurd(align))
+        return NULL;
+    void *p = NULL;
+    return posix_memalign(&p, align < sizeof p ? sizeof p : align, tu_good_size(size)) == 0
+               ? counted(p)
+               : NULL;
+}
+
 void *tu_realloc(void *block, size_t size)
 {
     if (must_fail() || absurd(size))
@@ -94,11 +105,36 @@ void tu_mem_stats(struct tu_mem_stats *out)
     size_t used = atomic_load(&used_bytes);
     if (used > atomic_load(&peak_bytes))
         atomic_store(&peak_bytes, used);
-    *out = (struct tu_mem_stats){used, used, atomic_load(&peak_bytes)};
+    *out = (struct tu_mem_stats){
+        .used_bytes = used, .heap_bytes = used, .peak_bytes = atomic_load(&peak_bytes)};
 }
+
+bool tu_mem_class_stats(unsigned index, struct tu_mem_class_stats *out)
+{
+    return false;
+}
+
+void tu_block_place(const void *block, struct tu_block_place *out)
+{
+    *out = (struct tu_block_place){malloc_usable_size((void *)block), 1, 1, false};
+}
+
+void *tu_move(void *block)
+{
+    return NULL;
+}
+
+size_t tu_mem_release(void)
+{
+    return 0;
+}
+
+void tu_mem_walk(tu_mem_visit_fn visit, void *arg) {}
 
 void tu__mem_flush(void) {}
 
 void tu__mem_verify(void) {}
+
+void tu__mem_scavenge(int64_t now_ns) {}
 
 #endif

@@ -10,9 +10,10 @@
  *
  * Clean and dirty runs are never merged: `clean` must stay an exact statement (zeroed allocations
  * rely on it), and the address space that is lost to this costs nothing. Dirty pages that are free
- * may be as many as 1/16 of those in use, and 16 MiB: beyond, whole runs are given back, the largest
- * first, until half of it is left. The lock is released around the system call; the run is in no
- * bin meanwhile and its border entries say SPAN_RETURNING, so no neighbour merges with it.
+ * may be as many as 1/16 of those in use, and 32 MiB: beyond, whole runs are given back, the
+ * largest first, until half of it is left. Below it the scavenger gives back what lies unused for a
+ * while. The lock is released around the system call; the run is in no bin meanwhile and its border
+ * entries say SPAN_RETURNING, so no neighbour merges with it.
  */
 #include "runtime/mem/page_heap.h"
 
@@ -28,7 +29,7 @@
 #define LARGEST_HEAP  ((size_t)1 << 40)
 #define SMALLEST_HEAP ((size_t)1 << 30)
 #define RETURN_PAGES  4u /* shorter runs are not worth a system call */
-#define KEEP_PAGES    ((size_t)2048)
+#define KEEP_PAGES    ((size_t)4096)
 #define CHUNK_BYTES   ((size_t)64 << 10)
 
 struct tu__pages tu__pages;
@@ -45,6 +46,7 @@ static struct {
     size_t table_committed_bytes;
     struct bin_set free[2]; /* SPAN_CLEAN, SPAN_DIRTY */
     size_t free_pages[2];
+    size_t dirty_low; /* least free_pages[SPAN_DIRTY] since tu__pages_idle was asked */
     size_t returning_pages;
     size_t small_pages, large_pages;
     struct span *spare; /* span structs to use again, linked through next */
@@ -154,6 +156,13 @@ static void bin_remove(struct span *s)
     if (!set->runs[bin])
         set->filled[bin / 64] &= ~((uint64_t)1 << bin % 64);
     heap.free_pages[s->state] -= s->pages;
+}
+
+/* After free pages were used, with the rest of the run they came from back in its bin. */
+static void note_low(void)
+{
+    if (heap.free_pages[SPAN_DIRTY] < heap.dirty_low)
+        heap.dirty_low = heap.free_pages[SPAN_DIRTY];
 }
 
 /* Makes `s` a free run of that state, merged with its equals on both sides. */
@@ -296,14 +305,53 @@ static struct span *take_locked(size_t pages, bool zero)
     }
 }
 
-struct span *tu__pages_take(size_t pages, unsigned class, bool zero)
+/* A free run out of part of another, which is nobody's at the moment. */
+static void give_part(struct span *part, size_t first, size_t pages, enum span_state state)
 {
-    if (pages == 0 || pages > LARGEST_HEAP >> PAGE_SHIFT)
+    part->first = (uint32_t)first;
+    part->pages = (uint32_t)pages;
+    insert_free(part, state);
+}
+
+/* Takes a run that is longer than needed and gives both ends back. */
+static struct span *take_aligned_locked(size_t pages, size_t align, bool zero)
+{
+    struct span *s = take_locked(pages + align - 1, zero);
+    if (!s)
+        return NULL;
+    enum span_state state = s->state;
+    size_t front = -((tu__pages.base >> PAGE_SHIFT) + s->first) & (align - 1);
+    size_t tail = align - 1 - front;
+    struct span *a = front ? new_span() : NULL, *b = tail ? new_span() : NULL;
+    if ((front && !a) || (tail && !b)) {
+        if (a)
+            drop_span(a);
+        insert_free(s, state);
+        return NULL;
+    }
+    s->first += (uint32_t)front;
+    s->pages = (uint32_t)pages;
+    s->state = SPAN_RETURNING; /* so that the ends do not merge with it */
+    set_borders(s, PAGE_NONE);
+    if (a)
+        give_part(a, s->first - front, front, state);
+    if (b)
+        give_part(b, s->first + pages, tail, state);
+    s->state = (uint8_t)state;
+    return s;
+}
+
+struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero)
+{
+    if (pages == 0 || pages > LARGEST_HEAP >> PAGE_SHIFT || align > LARGEST_HEAP >> PAGE_SHIFT)
         return NULL;
     tu__lock(&heap.lock);
-    struct span *s = take_locked(pages, zero);
+    struct span *s =
+        align <= 1 ? take_locked(pages, zero) : take_aligned_locked(pages, align, zero);
+    note_low();
     if (s) {
-        s->zero = s->state == SPAN_CLEAN;
+        /* Where the system's pages are larger than ours, a run's ends are not given back. */
+        s->zero = s->state == SPAN_CLEAN && vm_page_size() <= PAGE_BYTES;
         s->class = (uint8_t) class;
         s->next = s->prev = NULL;
         if (class) {
@@ -321,30 +369,71 @@ struct span *tu__pages_take(size_t pages, unsigned class, bool zero)
     return s;
 }
 
-/* Gives dirty runs back to the system while there are too many. Called and returns locked. */
+/* Gives back dirty runs of at least `least` pages. Called and returns locked. */
+static size_t return_locked(size_t keep, size_t least, size_t most)
+{
+    struct bin_set *dirty = &heap.free[SPAN_DIRTY];
+    size_t done = 0;
+    for (unsigned bin = BINS; bin-- > bin_of(least);)
+        while (dirty->runs[bin] && heap.free_pages[SPAN_DIRTY] > keep && done < most) {
+            struct span *s = dirty->runs[bin];
+            bin_remove(s);
+            if (s->pages > most - done && !cut(s, most - done))
+                most = SIZE_MAX; /* no memory for bookkeeping: the whole run, then */
+            s->state = SPAN_RETURNING;
+            set_borders(s, PAGE_NONE); /* cut may have moved its end */
+            heap.returning_pages += s->pages;
+            size_t pages = s->pages;
+            tu__unlock(&heap.lock);
+            int rc = vm_decommit(tu__span_start(s), pages << PAGE_SHIFT);
+            tu__lock(&heap.lock);
+            heap.returning_pages -= pages;
+            if (rc < 0) { /* refused, e.g. memory locked by mlockall: keep it, try no more */
+                insert_free(s, SPAN_DIRTY);
+                return done;
+            }
+            insert_free(s, SPAN_CLEAN);
+            done += pages;
+        }
+    return done;
+}
+
+/* The last run was never used, but a huge page that its neighbour uses may reach into it. */
+static void return_tail(void)
+{
+    size_t end = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed) >> PAGE_SHIFT;
+    struct span *s = end ? border(end - 1) : NULL;
+    if (s && s->state == SPAN_CLEAN)
+        (void)!vm_decommit(tu__span_start(s), (size_t)s->pages << PAGE_SHIFT);
+}
+
+size_t tu__pages_return(size_t keep, size_t most)
+{
+    tu__lock(&heap.lock);
+    size_t done = return_locked(keep, 1, most);
+    if (keep == 0)
+        return_tail();
+    note_low();
+    tu__unlock(&heap.lock);
+    return done;
+}
+
+size_t tu__pages_idle(void)
+{
+    tu__lock(&heap.lock);
+    size_t low = heap.dirty_low;
+    heap.dirty_low = heap.free_pages[SPAN_DIRTY];
+    tu__unlock(&heap.lock);
+    return low;
+}
+
+/* Something became free: not too much of it may lie here. Called and returns locked. */
 static void return_some(void)
 {
     size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages) / 16;
-    if (heap.free_pages[SPAN_DIRTY] <= keep)
-        return;
-    struct bin_set *dirty = &heap.free[SPAN_DIRTY];
-    for (unsigned bin = BINS;
-         bin-- > bin_of(RETURN_PAGES) && heap.free_pages[SPAN_DIRTY] > keep / 2;)
-        while (dirty->runs[bin] && heap.free_pages[SPAN_DIRTY] > keep / 2) {
-            struct span *s = dirty->runs[bin];
-            bin_remove(s);
-            s->state = SPAN_RETURNING;
-            heap.returning_pages += s->pages;
-            tu__unlock(&heap.lock);
-            int rc = vm_decommit(tu__span_start(s), (size_t)s->pages << PAGE_SHIFT);
-            tu__lock(&heap.lock);
-            heap.returning_pages -= s->pages;
-            if (rc < 0) { /* refused, e.g. memory locked by mlockall: keep it, try no more */
-                insert_free(s, SPAN_DIRTY);
-                return;
-            }
-            insert_free(s, SPAN_CLEAN);
-        }
+    if (heap.free_pages[SPAN_DIRTY] > keep)
+        (void)return_locked(keep / 2, RETURN_PAGES, SIZE_MAX);
+    note_low();
 }
 
 void tu__pages_give(struct span *s)
@@ -405,6 +494,7 @@ bool tu__pages_resize(struct span *s, size_t pages)
         return false;
     tu__lock(&heap.lock);
     bool ok = pages < s->pages ? shrink(s, pages) : extend(s, pages);
+    note_low();
     tu__unlock(&heap.lock);
     return ok;
 }

@@ -5,7 +5,8 @@
  *
  * A *span* describes a run of pages: cut in blocks of one size class (small), one block (large), or
  * free. Free runs are clean (never touched or given back: zero, no memory behind) or dirty; two
- * neighbouring runs of the same kind are always one. Dirty runs beyond a limit are given back.
+ * neighbouring runs of the same kind are always one. Dirty runs beyond a limit are given back
+ * at once, the rest by the scavenger (scavenge.c) when they lie unused.
  *
  * Any thread may call; nothing parks. All functions take the page heap's lock, except the lookups,
  * which need none: an entry only changes while nobody may hold a pointer to a block of its page.
@@ -25,24 +26,29 @@
 
 enum span_state { SPAN_CLEAN, SPAN_DIRTY, SPAN_RETURNING, SPAN_SMALL, SPAN_LARGE };
 
-/* Code of a page-table entry: which free list a block of this page goes to. */
-enum { PAGE_NONE = 0, PAGE_LARGE = 255 }; /* between them: a size class */
+/* Code of a page-table entry: which free list a block of this page goes to. Between the two are the
+ * size classes. */
+enum { PAGE_NONE = 0, PAGE_LARGE = 255 };
 
+enum { SPAN_BLOCKS_MAX = 1024, SPAN_WORDS = SPAN_BLOCKS_MAX / 64 };
+
+/* The fields from `used` on describe a small span and belong to its class, under the class's lock.
+ * */
 struct span {
-    struct span *next,
-        *prev;             /* free run: its bin. Small: the class's partial list, under its lock */
-    void *free;            /* small: blocks given back, linked through their first word */
-    uint32_t first, pages; /* page numbers; fixed while in use */
-    uint32_t used;         /* small: blocks that are with users or in caches */
-    uint32_t carved;       /* small: blocks that were ever handed out; the rest is untouched */
-    uint32_t capacity;     /* small: blocks that fit */
-    uint8_t state, class;  /* enum span_state; size class of a small one */
-    bool listed;           /* small: in the partial list, i.e. used < capacity */
-    bool zero;             /* large: was a clean run when it was handed out */
+    struct span *next, *prev;  /* free run: its bin. Small: its place among the partial spans */
+    uint32_t first, pages;     /* page numbers; fixed while in use */
+    uint8_t state, class;      /* enum span_state; size class of a small one */
+    bool zero;                 /* large: was a clean run when it was handed out */
+    uint8_t bin;               /* small: the list of partial spans it is in; SPAN_UNLISTED: full */
+    uint32_t used;             /* blocks that are with users, in caches or in the depot */
+    uint32_t capacity;         /* blocks that fit */
+    uint32_t hint;             /* no word of home[] below this one has a bit */
+    uint64_t home[SPAN_WORDS]; /* a bit per block: set while it is at home, that is, free */
 #ifdef TU_DEBUG
-    _Atomic uint64_t live[64]; /* a bit per block: with a user. 32 KiB / 8 is the most blocks */
+    _Atomic uint64_t live[SPAN_WORDS]; /* a bit per block: with a user. Large: the first one */
 #endif
 };
+#define SPAN_UNLISTED 255
 
 /* Read by the fast paths without a lock; written under the page heap's lock. `table` and `base` are
  * written once. */
@@ -75,13 +81,20 @@ static inline char *tu__span_start(const struct span *s)
     return (char *)(tu__pages.base + ((uintptr_t)s->first << PAGE_SHIFT));
 }
 
-/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. A clean run
- * is preferred when `zero` is set, a dirty one otherwise; span->zero tells. NULL: out of memory. */
-struct span *tu__pages_take(size_t pages, unsigned class, bool zero);
+/* A run of `pages` pages for blocks of `class`, or for one large block when class is 0. Its address
+ * is a multiple of `align` pages, a power of two. A clean run is preferred when `zero` is set, a
+ * dirty one otherwise; span->zero tells. NULL: out of memory. */
+struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero);
 /* Takes a span back, unlinked and with no block in use. */
 void tu__pages_give(struct span *s);
 /* Makes a large span's run `pages` long without moving it: false if that cannot be. */
 bool tu__pages_resize(struct span *s, size_t pages);
+
+/* Gives dirty runs back to the system, the longest first, until only `keep` dirty pages are left or
+ * `most` were given back; returns how many were. Makes system calls. */
+size_t tu__pages_return(size_t keep, size_t most);
+/* The least number of dirty pages since the last call: what nobody needed in between. */
+size_t tu__pages_idle(void);
 
 struct page_counts {
     size_t small_pages, large_pages; /* in use */

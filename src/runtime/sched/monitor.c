@@ -5,7 +5,8 @@
  * schedule.h) and the goroutine keeps its thread. Work that waits behind it moves with the P; so do
  * its timers and its poller. Before that, from the first unchanged look on, the monitor polls in its
  * place, so that connections registered there are served by other Ps within a few milliseconds.
- * While every P is asleep the monitor sleeps as well.
+ * While every P is asleep the monitor sleeps as well, but for a look a second. It also gives unused memory
+ * back to the system (mem/scavenge.c).
  */
 #include "runtime/sched/schedule.h"
 
@@ -14,6 +15,7 @@
 #include "platform/clock.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/mem/heap.h"
 
 enum { PERIOD_NS = 1000000, HOG_NS = 10000000, SLEEP_MAX_NS = 1000000000 };
 
@@ -109,6 +111,7 @@ static void *monitor(void *unused)
         thread_sleep_ns(PERIOD_NS);
         sleep_while_idle();
         int64_t now_ns = clock_monotonic_ns();
+        tu__mem_scavenge(now_ns);
         for (uint32_t i = 0; i < tu__sched.proc_count; i++)
             look_at(&tu__sched.procs[i], now_ns);
         if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)

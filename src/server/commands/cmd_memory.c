@@ -117,16 +117,26 @@ static void run_memory_malloc_stats(struct call *call)
 {
     struct tu_mem_stats heap;
     struct text t = {0};
+    struct tu_mem_class_stats c;
     tu_mem_stats(&heap);
-    text_addf(&t, "libtuco heap: %zu bytes in blocks, %zu bytes in pages, %zu bytes at the peak\n",
-              heap.used_bytes, heap.heap_bytes, heap.peak_bytes);
+    text_addf(&t,
+              "libtuco heap: %zu bytes in blocks, %zu at the peak\n"
+              "pages: %zu bytes, of these %zu of small blocks, %zu of large ones, %zu free, %zu of "
+              "bookkeeping\nfree blocks in caches: %zu bytes\n",
+              heap.used_bytes, heap.peak_bytes, heap.heap_bytes, heap.small_bytes, heap.large_bytes,
+              heap.free_bytes, heap.metadata_bytes, heap.cached_bytes);
+    for (unsigned i = 0; tu_mem_class_stats(i, &c); i++)
+        if (c.spans > 0)
+            text_addf(&t, "blocks of %zu: %zu in use, %zu in caches, of %zu\n", c.block_bytes,
+                      c.used_blocks, c.cached_blocks, c.span_blocks);
     reply_verbatim(call->reply, "txt", text_slice(&t));
     text_free(&t);
 }
 
-/* The heap of libtuco gives pages back by itself; what libc holds can be asked back. */
+/* The heap of libtuco gives unused pages back by itself, within seconds; now it is to do it at once. */
 static void run_memory_purge(struct call *call)
 {
+    (void)tu_mem_release();
     (void)malloc_trim(0);
     reply_ok(call->reply);
 }
