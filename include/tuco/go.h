@@ -14,9 +14,18 @@
 
 TU_BEGIN_DECLS
 
+/* What SIGQUIT (ctrl-\) does; see tuco/observe.h. */
+enum tu_sigquit {
+    TU_SIGQUIT_DEFAULT, /* TUCO_SIGQUIT=exit, continue or leave, else: tu_main EXIT, tu_start LEAVE */
+    TU_SIGQUIT_EXIT,    /* prints all goroutines and ends the process with status 2 */
+    TU_SIGQUIT_CONTINUE, /* prints all goroutines and goes on */
+    TU_SIGQUIT_LEAVE,    /* is not touched */
+};
+
 struct tu_options {
     unsigned maxprocs; /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
     size_t stack_size; /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
+    enum tu_sigquit sigquit;
 };
 
 /* Starts the runtime, runs main_fn(arg) as a goroutine, and returns when it has returned: 0, or
@@ -51,6 +60,15 @@ TU_API bool tu_on_goroutine(void);
 /* The running goroutine's number (from 1), 0 on a plain thread. */
 TU_API uint64_t tu_goroutine_id(void);
 
+/* Names the running goroutine, for dumps and reports: the first TU_NAME_SIZE - 1 bytes of `name` are
+ * copied; NULL or "" takes the name away. A new goroutine has none, unless tu_go_named gives it one.
+ * On a plain thread: nothing. Never parks. */
+enum { TU_NAME_SIZE = 32 };
+TU_API void tu_set_name(const char *name);
+/* The running goroutine's name, "" if it has none (or on a plain thread). It is the goroutine's own:
+ * valid until it is named again, or ends. */
+TU_API const char *tu_goroutine_name(void);
+
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
  * needed for correctness. They nest; nothing may park in between (that aborts). */
@@ -66,12 +84,18 @@ TU_API void tu_nopark_end(void);
  * 0, or -ENOMEM when no stack can be had. */
 TU_API int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
                        const struct tu_site *site);
+/* The same, with a name; the door is tu_go_named. */
+TU_API int tu__go_words_named(const char *name, void (*entry)(void), unsigned count,
+                              const uintptr_t *words, const struct tu_site *site);
 
 TU_END_DECLS
 
 /* tu_go(function, up to 6 arguments): starts a goroutine. The arguments are checked against the
  * function's prototype and copied; each must fit a machine word and be an integer or a pointer
- * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. */
+ * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM.
+ *
+ * tu_go_named(name, function, up to 6 arguments): the same; the goroutine is called `name` (copied) from
+ * the start:  tu_go_named("reader", read_all, conn);  */
 #ifndef __cplusplus
 #define tu__word(x)                                                                   \
     ({                                                                                \
@@ -101,18 +125,37 @@ TU_END_DECLS
         const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
         tu_go_words((void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w, &tu__site);            \
     })
+#define tu_go_named(name, fn, ...)                                                              \
+    ({                                                                                          \
+        if (0)                                                                                  \
+            (void)(fn)(__VA_ARGS__); /* type check only */                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                       \
+        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
+        tu__go_words_named((name), (void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w,         \
+                           &tu__site);                                                          \
+    })
 #else
-template <class F, class... A> static inline int tu__go(const struct tu_site *site, F fn, A... args)
+template <class F, class... A>
+static inline int tu__go(const char *name, const struct tu_site *site, F fn, A... args)
 {
     static_assert(sizeof...(A) <= 6, "tu_go takes at most 6 arguments");
     const uintptr_t words[] = {(uintptr_t)args..., 0};
-    return tu_go_words((void (*)(void))fn, sizeof...(A), words, site);
+    void (*entry)(void) = (void (*)(void))fn;
+    return name ? tu__go_words_named(name, entry, sizeof...(A), words, site)
+                : tu_go_words(entry, sizeof...(A), words, site);
 }
 #define tu_go(fn, ...)                                                    \
     ({                                                                    \
         if (0)                                                            \
             (void)(fn)(__VA_ARGS__);                                      \
         static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
-        tu__go(&tu__site, fn, ##__VA_ARGS__);                             \
+        tu__go(nullptr, &tu__site, fn, ##__VA_ARGS__);                    \
+    })
+#define tu_go_named(name, fn, ...)                                        \
+    ({                                                                    \
+        if (0)                                                            \
+            (void)(fn)(__VA_ARGS__);                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
+        tu__go((name), &tu__site, fn, ##__VA_ARGS__);                     \
     })
 #endif

@@ -1,14 +1,40 @@
 /* thread.c - pthreads. */
 #include "platform/thread.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+static _Atomic unsigned started;
+
+struct start {
+    void *(*run)(void *arg);
+    void *arg;
+};
+
+static void *run_counted(void *arg)
+{
+    struct start start = *(struct start *)arg;
+    free(arg);
+    (void)start.run(start.arg);
+    atomic_fetch_sub(&started, 1);
+    return NULL;
+}
 
 int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const char *name)
 {
+    struct start *start = malloc(sizeof *start);
+    if (!start)
+        return -ENOMEM;
+    *start = (struct start){run, arg};
+    atomic_fetch_add(&started, 1);
     sigset_t blocked, before;
     sigfillset(&blocked);
     static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF};
@@ -20,12 +46,33 @@ int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const ch
     pthread_attr_setstacksize(&attr, stack_size);
     pthread_sigmask(SIG_BLOCK, &blocked, &before);
     pthread_t thread;
-    int rc = pthread_create(&thread, &attr, run, arg);
+    int rc = pthread_create(&thread, &attr, run_counted, start);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    if (rc == 0)
+    if (rc == 0) {
         pthread_setname_np(thread, name);
+    } else {
+        atomic_fetch_sub(&started, 1);
+        free(start);
+    }
     return -rc;
+}
+
+int thread_id(void)
+{
+    return (int)gettid();
+}
+
+unsigned thread_count_started(void)
+{
+    return atomic_load(&started);
+}
+
+_Noreturn void thread_end_process(int status)
+{
+    if (ftrylockfile(stdout) == 0)
+        (void)fflush(stdout);
+    _exit(status);
 }
 
 void thread_yield(void)

@@ -5,6 +5,14 @@
 
 /* Starts a detached thread with all signals blocked except the synchronous faults. 0 or -errno. */
 int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const char *name);
+/* The kernel's number of the calling thread, as in /proc/PID/task. */
+int thread_id(void);
+/* Threads that thread_start has started and that have not returned: a thread counts from before it runs
+ * until just before it is gone. */
+unsigned thread_count_started(void);
+/* Ends the process: writes out what stdout holds, unless a thread is in the middle of writing to it, and runs no
+ * destructors, since other threads go on until the end. */
+_Noreturn void thread_end_process(int status);
 void thread_yield(void);
 void thread_sleep_ns(long long duration_ns);
 /* The caller's stack, for fault reports. */

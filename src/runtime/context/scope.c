@@ -93,9 +93,9 @@ int tu_scope_wait(struct tu_scope *s)
         }
         tu_check(!s->waiter, "tu_scope_wait: two goroutines wait for one scope");
         struct tu__sleeper sleeper;
-        tu__sleeper_init(&sleeper, false);
+        tu__sleeper_init_for(&sleeper, false, s);
         s->waiter = &sleeper;
-        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_WAIT_GROUP);
+        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_SCOPE);
     }
 }
 

@@ -89,7 +89,7 @@ int tu__address_parse(const char *text, bool listening, struct address_list *out
         rc = thread_start(resolver_thread, &l, 256 << 10, "tuco-resolver");
         if (rc < 0)
             return rc;
-        (void)tu__sleeper_park(&l.sleeper, NULL, NULL, TU__WAIT_IO);
+        (void)tu__sleeper_park(&l.sleeper, NULL, NULL, TU__WAIT_RESOLVE);
     }
     if (l.rc != 0)
         return l.rc == EAI_AGAIN ? -EAGAIN : l.rc == EAI_MEMORY ? -ENOMEM : -ENOENT;

@@ -59,6 +59,8 @@ struct m {
     _Atomic uint32_t wake;     /* futex while in the idle list */
     struct p *next_p;          /* given with the wake */
     struct m *idle_next;
+    struct m *all_next; /* every M; Ms never end */
+    int thread_id;      /* the kernel's; 0 until the thread runs */
     uint64_t random;
     struct fiber fiber;
     struct poll_event events[POLL_EVENTS_MAX];
@@ -73,8 +75,8 @@ struct timer_heap {
 
 struct p {
     uint32_t index;
-    uint32_t streak;           /* consecutive runs from runnext or fresh */
-    struct runnable *free_g;   /* dead goroutines, most recent first */
+    uint32_t streak;         /* consecutive runs from runnext or fresh */
+    struct runnable *free_g; /* dead goroutines, most recent first */
     uint32_t free_count;
     uint64_t trimmed_ticks;     /* when free_g was last looked through */
     _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
@@ -89,10 +91,11 @@ struct p {
     struct poll poll;
     struct timer_heap timers;
     /* the pace of this P; owner */
-    uint64_t polled_ticks;      /* clock_ticks when the last poll had returned */
-    uint64_t pace_began;        /* clock_ticks, and the tick, when it was last measured */
+    uint64_t polled_ticks; /* clock_ticks when the last poll had returned */
+    uint64_t pace_began;   /* clock_ticks, and the tick, when it was last measured */
     uint32_t pace_tick;
-    _Atomic int64_t pace_ticks; /* of one scheduling decision, smoothed; anyone reads, the monitor raises it */
+    _Atomic int64_t
+        pace_ticks; /* of one scheduling decision, smoothed; anyone reads, the monitor raises it */
     _Atomic uint32_t conns; /* registered with `poll`; the spreading of tu__conn_next_proc */
     /* the monitor's notes */
     uint32_t seen_tick;
@@ -102,6 +105,10 @@ struct p {
 struct sched {
     uint32_t proc_count;
     struct p *procs;
+    /* Now, in units of 2^20 ns, << 8: room for an enum tu__wait. Published by the monitor, because reading
+     * the clock at each park would cost more than the rest of it. */
+    _Atomic uint64_t coarse;
+    _Atomic(struct m *) all_ms;              /* pushed in front */
     _Alignas(64) _Atomic int32_t idle_count; /* Ps asleep */
     _Atomic int32_t spinning;                /* Ms that look for work */
     _Alignas(64) struct tu__lock lock;       /* global queue, idle Ms, free list */
@@ -112,6 +119,7 @@ struct sched {
     _Atomic uint32_t free_count;                        /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
     _Atomic uint32_t monitor_asleep; /* futex of the monitor while every P is asleep */
+    _Atomic uint32_t dump_wanted;    /* the monitor is to see to a dump of all goroutines */
 };
 extern struct sched tu__sched;
 
@@ -166,8 +174,23 @@ void tu__wake_one(void);
 /* timers, implemented in time/timer.c */
 int64_t tu__timers_run(struct p *p, int64_t now_ns); /* fires what is due; the next deadline */
 
+static inline void tu__publish_now(int64_t now_ns)
+{
+    atomic_store_explicit(&tu__sched.coarse, (uint64_t)(now_ns >> 20) << 8, memory_order_relaxed);
+}
+
+/* Marks with `mark` (g->queued) every goroutine that waits in a run queue, as far as that can be seen
+ * without stopping anybody. Implemented in schedule.c; for dumps, one at a time. */
+void tu__mark_queued(uint64_t mark);
+
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);
+/* Makes it look around now instead of at the end of its sleep. Async-signal-safe. */
+void tu__monitor_wake(void);
+
+/* Reports, implemented in observe/. `in_main`: for tu_main, else for tu_start. */
+void tu__observe_start(const struct tu_options *options, bool in_main);
+void tu__observe_dump_wanted(void); /* the monitor, when it finds dump_wanted set */
 
 struct pollable;
 /* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. It is

@@ -2,6 +2,7 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
+#include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/fault.h"
 #include "platform/futex.h"
@@ -47,7 +48,7 @@ static unsigned wanted_procs(const struct tu_options *options)
     return n > TU__PROCS_MAX ? TU__PROCS_MAX : n;
 }
 
-int tu_start(const struct tu_options *options)
+static int start(const struct tu_options *options, bool in_main)
 {
     uint32_t no = 0;
     if (!atomic_compare_exchange_strong(&started, &no, 1))
@@ -77,7 +78,14 @@ int tu_start(const struct tu_options *options)
         if (rc < 0)
             return rc;
     }
+    tu__publish_now(clock_monotonic_ns());
+    tu__observe_start(options, in_main);
     return tu__monitor_start();
+}
+
+int tu_start(const struct tu_options *options)
+{
+    return start(options, false);
 }
 
 struct main_call {
@@ -95,11 +103,11 @@ static void run_main(struct main_call *call)
 
 int tu_main(const struct tu_options *options, void (*main_fn)(void *arg), void *arg)
 {
-    int rc = tu_start(options);
+    int rc = start(options, true);
     if (rc < 0)
         return rc;
     struct main_call call = {.fn = main_fn, .arg = arg};
-    rc = tu_go(run_main, &call);
+    rc = tu_go_named("main", run_main, &call);
     if (rc < 0)
         return rc;
     while (atomic_load_explicit(&call.done, memory_order_acquire) == 0)
