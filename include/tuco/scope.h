@@ -31,7 +31,8 @@ struct tu_scope {
     size_t running; /* children that have not finished */
     int error;      /* first negative result, or 0 */
     uint32_t lock;
-    bool left; /* the block has run */
+    bool left;  /* the block has run */
+    bool ended; /* and everything is joined: nothing may be started any more */
 };
 
 /* Parks until all children have finished; the first error, or 0. More may be started afterwards. */

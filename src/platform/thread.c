@@ -2,6 +2,7 @@
 #include "platform/thread.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -37,7 +38,8 @@ int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const ch
     atomic_fetch_add(&started, 1);
     sigset_t blocked, before;
     sigfillset(&blocked);
-    static const int faults[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGPROF};
+    static const int faults[] = {SIGSEGV, SIGBUS,  SIGFPE,  SIGILL,
+                                 SIGABRT, SIGTRAP, SIGPROF, SIGURG};
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++)
         sigdelset(&blocked, faults[i]);
     pthread_attr_t attr;
@@ -66,6 +68,35 @@ int thread_id(void)
 unsigned thread_count_started(void)
 {
     return atomic_load(&started);
+}
+
+/* The number after `label` in /proc/self/status. */
+static bool field(const char *status, const char *label, int base, unsigned long long *value)
+{
+    const char *at = strstr(status, label);
+    if (!at)
+        return false;
+    *value = strtoull(at + strlen(label), NULL, base);
+    return true;
+}
+
+int thread_census(unsigned *threads, uint64_t *handled)
+{
+    char status[8192];
+    unsigned long long count, caught;
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    ssize_t n = read(fd, status, sizeof status - 1);
+    close(fd);
+    if (n <= 0)
+        return -EIO;
+    status[n] = 0;
+    if (!field(status, "\nThreads:", 10, &count) || !field(status, "\nSigCgt:", 16, &caught))
+        return -EIO;
+    *threads = (unsigned)count;
+    *handled = caught;
+    return 0;
 }
 
 _Noreturn void thread_end_process(int status)

@@ -72,6 +72,7 @@ int tu__scope_go(struct tu_scope *s, void (*fn)(void), bool result, unsigned cou
     for (unsigned i = 0; i < count; i++)
         w[2 + i] = words[i];
     tu__lock(lock_of(s));
+    tu_check(!s->ended, "tu_scope_go: the scope at %p has ended", (void *)s);
     s->running++;
     tu__unlock(lock_of(s));
     int rc = tu_go_words((void (*)(void))child, 6, w, site);
@@ -86,6 +87,7 @@ int tu_scope_wait(struct tu_scope *s)
 {
     for (;;) {
         tu__lock(lock_of(s));
+        tu_check(!s->ended, "tu_scope_wait: the scope at %p has ended", (void *)s);
         if (s->running == 0) {
             int error = s->error;
             tu__unlock(lock_of(s));
@@ -118,6 +120,7 @@ struct tu_scope tu__scope_enter(void)
 void tu__scope_leave(struct tu_scope *s)
 {
     (void)tu_scope_wait(s);
+    s->ended = true; /* its memory may soon be something else: a late use is found if it is not */
     if (!s->context)
         return;
     (void)tu_context_swap(s->previous);

@@ -69,7 +69,7 @@ void dump_self(const struct frames *own, struct report *out)
         sighting_print(&s, out);
         return;
     }
-    report_text(out, "a plain thread [running on thread ");
+    report_text(out, m ? "the scheduler [on thread " : "a plain thread [running on thread ");
     report_number(out, (uint64_t)thread_id());
     report_text(out, "]\n");
     frames_print(own, out);
@@ -122,6 +122,13 @@ static bool sort_in(struct g *g, void *arg)
     return true;
 }
 
+static void print_sighting(struct sighting *s, struct report *out)
+{
+    if (s->state == SIGHTING_RUNNING)
+        (void)frames_ask(&s->frames, s->thread, s->g);
+    sighting_print(s, out);
+}
+
 static bool print_one(struct g *g, void *arg)
 {
     struct dump *d = arg;
@@ -129,7 +136,7 @@ static bool print_one(struct g *g, void *arg)
     if (g == d->self || !sighting_take(g, d->mark, &s))
         return true;
     report_text(d->out, "\n");
-    sighting_print(&s, d->out);
+    print_sighting(&s, d->out);
     return true;
 }
 
@@ -151,7 +158,7 @@ static void print_group(struct dump *d, const struct group *group)
     }
     report_text(d->out, "\n");
     if (sighting_take(group->example, d->mark, &s))
-        sighting_print(&s, d->out);
+        print_sighting(&s, d->out);
     else
         report_text(d->out, "(it has finished meanwhile)\n");
 }

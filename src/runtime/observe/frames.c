@@ -76,7 +76,8 @@ static size_t uninteresting(const struct frames *f)
         find(f, i, &symbol);
         if (begins(symbol.function, "tu_") && !begins(symbol.function, "tu__"))
             return i;
-        if (begins(symbol.function, "tu__leave") || begins(symbol.function, "tu__sleeper_park"))
+        if (begins(symbol.function, "check_failed") || begins(symbol.function, "tu__leave") ||
+            begins(symbol.function, "tu__sleeper_park"))
             scheduler = i + 1;
     }
     return scheduler;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct g;
+
 enum { FRAMES_FIRST = 24, FRAMES_LAST = 16 };
 
 /* Of a deep stack the innermost and the outermost frames. */
@@ -28,6 +30,11 @@ struct frames {
  * only there. The owner of the stack may be running. */
 void frames_collect(struct frames *f, uintptr_t pc, uintptr_t fp, const void *low,
                     const void *high);
+/* The frames of thread `thread`, which runs g, by asking it. False, and no frames, if it does not answer within some
+ * milliseconds, or somebody else is asking. */
+bool frames_ask(struct frames *f, int thread, const struct g *g);
+/* Before the first frames_ask. */
+void frames_ask_init(void);
 /* Differs, most likely, for different frames. */
 uint64_t frames_hash(const struct frames *f);
 /* One line each: `    function+offset  file:line`. Frames of the runtime above the call that entered it,

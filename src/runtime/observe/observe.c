@@ -1,4 +1,4 @@
-/* observe.c - what reports begin with: SIGQUIT, and the hook of failed checks.
+/* observe.c - switching on what observes: reports of failures, and SIGQUIT.
  *
  * SIGQUIT. The handler may run at any instruction of any thread, so all it does is to raise a flag and wake the
  * monitor. The monitor starts a thread for the dump, because a large one may take seconds (or for ever,
@@ -7,6 +7,7 @@
 #include "platform/signals.h"
 #include "platform/thread.h"
 #include "runtime/observe/dump.h"
+#include "runtime/observe/failure.h"
 #include "runtime/sched/schedule.h"
 
 #include <stdlib.h>
@@ -55,6 +56,8 @@ static enum tu_sigquit from_environment(void)
 
 void tu__observe_start(const struct tu_options *options, bool in_main)
 {
+    failure_init();
+    frames_ask_init();
     enum tu_sigquit asked = options ? options->sigquit : TU_SIGQUIT_DEFAULT;
     if (asked == TU_SIGQUIT_DEFAULT)
         asked = from_environment();

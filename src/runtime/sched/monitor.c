@@ -95,6 +95,7 @@ static void sleep_while_idle(void)
 {
     if (atomic_load(&tu__sched.idle_count) < (int32_t)tu__sched.proc_count)
         return;
+    tu__deadlock_look();
     atomic_store(&tu__sched.monitor_asleep, 1);
     if (atomic_load(&tu__sched.idle_count) == (int32_t)tu__sched.proc_count &&
         !atomic_load(&tu__sched.dump_wanted))

@@ -115,6 +115,7 @@ struct sched {
     struct runnable *global_head, *global_tail;
     _Atomic uint32_t global_count;
     struct m *idle_ms;
+    _Atomic uint32_t serving; /* conns with a tu_serve handler, which may start work from nothing */
     struct runnable *free_g;
     _Atomic uint32_t free_count;                        /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
@@ -191,6 +192,11 @@ void tu__monitor_wake(void);
 /* Reports, implemented in observe/. `in_main`: for tu_main, else for tu_start. */
 void tu__observe_start(const struct tu_options *options, bool in_main);
 void tu__observe_dump_wanted(void); /* the monitor, when it finds dump_wanted set */
+/* The monitor, when every P is asleep: does not come back if nobody is left to wake any goroutine. */
+void tu__deadlock_look(void);
+/* It always comes back before the first and after the second of these; for tu_main. */
+void tu__deadlock_watch(void);
+void tu__deadlock_ignore(void);
 
 struct pollable;
 /* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. It is

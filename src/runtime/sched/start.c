@@ -1,41 +1,15 @@
-/* start.c - bringing the runtime up: tu_start, tu_main, and the report of a stack overflow. */
+/* start.c - bringing the runtime up: tu_start and tu_main. */
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
 #include "platform/clock.h"
 #include "platform/cpu.h"
-#include "platform/fault.h"
 #include "platform/futex.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static _Atomic uint32_t started;
-
-/* On the alternate stack of a thread that faulted. */
-static bool explain_overflow(void *address)
-{
-    struct g *g = goroutine_of_guard(address);
-    if (!g)
-        return false;
-    fault_print("tuco: stack overflow in goroutine ");
-    fault_print_number(g->id, 10);
-    if (g->site) {
-        fault_print(" (");
-        fault_print(g->site->name);
-        fault_print(", started at ");
-        fault_print(g->site->file);
-        fault_print(":");
-        fault_print_number((unsigned long long)g->site->line, 10);
-        fault_print(")");
-    }
-    fault_print(": its stack has ");
-    fault_print_number((unsigned long long)((char *)g - (char *)g->stack_low), 10);
-    fault_print(" bytes, the fault is at 0x");
-    fault_print_number((unsigned long long)(uintptr_t)address, 16);
-    fault_print("; tu_options.stack_size gives larger ones\n");
-    return true;
-}
 
 static unsigned wanted_procs(const struct tu_options *options)
 {
@@ -56,7 +30,6 @@ static int start(const struct tu_options *options, bool in_main)
     int rc = goroutine_init(options ? options->stack_size : 0);
     if (rc < 0)
         return rc;
-    fault_init(explain_overflow);
     unsigned n = wanted_procs(options);
     size_t size = n * sizeof(struct p);
     struct p *procs = aligned_alloc(64, size);
@@ -96,7 +69,9 @@ struct main_call {
 
 static void run_main(struct main_call *call)
 {
+    tu__deadlock_watch();
     call->fn(call->arg);
+    tu__deadlock_ignore(); /* the caller of tu_main may do anything from here on */
     atomic_store_explicit(&call->done, 1, memory_order_release);
     futex_wake(&call->done, 1);
 }
