@@ -249,6 +249,7 @@ static void foreign_thread(void *unused)
     pthread_t thread;
     chan = tu_make_chan(int, 0);
     REQUIRE(pthread_create(&thread, NULL, send_later, NULL) == 0);
+    (void)pthread_detach(thread);
     receive(chan);
     ends_well();
 }

@@ -22,12 +22,14 @@ static struct {
 } slot;
 static bool can_ask;
 
-TU__RACY static void answer(const struct fault_place *at)
+static void answer(const struct fault_place *at)
 {
     uint32_t asked = SLOT_ASKED;
     struct m *m = tu__m();
     struct g *g = m ? m->g : NULL;
-    if (!g || g != slot.g || !atomic_compare_exchange_strong(&slot.state, &asked, SLOT_ANSWERING))
+    /* of whom was written before ASKED; a thread that answers late finds another state, or goroutine */
+    if (!g || atomic_load(&slot.state) != SLOT_ASKED || slot.g != g ||
+        !atomic_compare_exchange_strong(&slot.state, &asked, SLOT_ANSWERING))
         return;
     slot.frames.count = 0;
     /* Between two goroutines m->g may be the next one already: then the stack is another one. */
