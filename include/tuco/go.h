@@ -60,14 +60,22 @@ TU_API bool tu_on_goroutine(void);
 /* The running goroutine's number (from 1), 0 on a plain thread. */
 TU_API uint64_t tu_goroutine_id(void);
 
+/* Bytes of a goroutine's name, with the 0 at its end. */
+#define TU_NAME_SIZE 32
 /* Names the running goroutine, for dumps and reports: the first TU_NAME_SIZE - 1 bytes of `name` are
  * copied; NULL or "" takes the name away. A new goroutine has none, unless tu_go_named gives it one.
  * On a plain thread: nothing. Never parks. */
-enum { TU_NAME_SIZE = 32 };
 TU_API void tu_set_name(const char *name);
 /* The running goroutine's name, "" if it has none (or on a plain thread). It is the goroutine's own:
  * valid until it is named again, or ends. */
 TU_API const char *tu_goroutine_name(void);
+
+/* Between these two the goroutine stays on its thread, and nothing else runs there: for libraries that keep
+ * state by thread (thread-locals, OpenSSL's error queue, OpenGL). They nest; the end of the goroutine
+ * unpins. Each park then costs two switches of threads (some 10 us), so pin for as short as possible. Never
+ * park themselves; nothing on a plain thread. tu_unpin without tu_pin aborts. */
+TU_API void tu_pin(void);
+TU_API void tu_unpin(void);
 
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never

@@ -145,6 +145,11 @@ static void in_nothing(void)
 {
     in_receive(NULL);
 }
+static void in_pinned(void)
+{
+    tu_pin();
+    (void)!tu_sleep(1000 * TU_S);
+}
 static atomic_int stop;
 static void in_loop(void)
 {
@@ -166,6 +171,7 @@ static const struct {
     {"sleep", in_sleep, "[sleep, ", " left]", NULL},
     {"read", in_read, "[read, ", "descriptor ", NULL},
     {"nothing", in_nothing, "[nothing, for ever, ", "", NULL},
+    {"pinned", in_pinned, "[sleep, ", ", pinned to thread ", NULL},
     {"loop", in_loop, "[running on thread ", "", NULL},
 };
 

@@ -108,6 +108,8 @@ TU__RACY bool sighting_take(struct g *g, uint64_t mark, struct sighting *s)
         s->frames.count = 0;
     }
     s->id = g->id;
+    struct m *pinned_to = g->pinned_to;
+    s->pinned_to = pinned_to ? pinned_to->thread_id : 0;
     s->site = s->serving ? NULL : g->site;
     for (size_t i = 0; i < TU_NAME_SIZE - 1; i++)
         s->name[i] = s->serving ? 0 : g->name[i];
@@ -224,6 +226,10 @@ void sighting_print(const struct sighting *s, struct report *out)
     if (s->state == SIGHTING_RUNNING) {
         report_text(out, " on thread ");
         report_number(out, (uint64_t)s->thread);
+    }
+    if (s->pinned_to) {
+        report_text(out, ", pinned to thread ");
+        report_number(out, (uint64_t)s->pinned_to);
     }
     report_text(out, "]");
     sighting_print_start(s, out);

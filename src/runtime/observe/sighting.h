@@ -21,6 +21,7 @@ struct sighting {
     int64_t until_ns;           /* SLEEP: when it ends; 0: not known */
     int fd;                     /* READ, WRITE: the descriptor; else -1 */
     int thread;                 /* RUNNING: the kernel's number of its thread */
+    int pinned_to;              /* the number of the thread it is pinned to; 0: none */
     bool blocking;              /* RUNNING: between tu_blocking_begin and _end */
     bool serving;               /* a handler of tu_serve, which has no number or start of its own */
     const struct tu_site *site; /* where it was started; NULL when serving */

@@ -23,6 +23,8 @@ struct g {
     _Atomic uint64_t wait; /* since when << 8 | enum tu__wait while parked; see tu__sched.coarse */
     const void *object;    /* what it waits for, while parked; see tu__sleeper_init_for */
     uint32_t nopark;       /* > 0: a park is a bug */
+    uint32_t pins;         /* tu_pin nesting */
+    struct m *pinned_to;   /* the M that alone may run it, or NULL; written by itself */
     bool deep;             /* its stack may hold pages below the top one; see goroutine_trim */
     bool alive;            /* started and not finished; written by its runner */
     void (*entry)(void);
