@@ -15,7 +15,7 @@
  *
  * Function names come from the program's symbol table, file and line from its debug information, if
  * they were not stripped; frames are followed by frame pointers, so compile with
- * -fno-omit-frame-pointer: a caller compiled without is left out. docs/decisions/0017 has the reasons.
+ * -fno-omit-frame-pointer: a caller compiled without is left out. docs/decisions/0019 has the reasons.
  *
  * Who prints one:
  *

@@ -1,4 +1,4 @@
-/* symbol.c - see symbol.h; docs/decisions/0017 says why it is done by hand.
+/* symbol.c - see symbol.h; docs/decisions/0019 says why it is done by hand.
  *
  * dl_iterate_phdr tells which file covers an address and where it was loaded. The file is mapped from disk
  * (sections with names and lines are not loaded with the program), its section table gives .symtab,
@@ -222,7 +222,7 @@ bool symbol_find(uintptr_t address, struct symbol *out)
 {
     size_t i = address * UINT64_C(0x9e3779b97f4a7c15) >> 56;
     bool mine = !atomic_flag_test_and_set(&cache_in_use);
-    bool found = mine && cache[i].address == address;
+    bool found = mine && address != 0 && cache[i].address == address;
     if (found) {
         *out = cache[i].symbol;
     } else {

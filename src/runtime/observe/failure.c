@@ -1,7 +1,7 @@
 /* failure.c - the reports of a failed check and of a stack overflow; both end in abort().
  *
  * A failed check runs on the stack of whoever failed, with any lock held and the heap in any state. So nothing here
- * allocates, and the locks that a dump would like (the global queue's, another dump's) are tried for a while only. A
+ * allocates (but glibc, for the bounds of a plain thread's stack), and the locks that a dump would like (the global queue's, another dump's) are tried for a while only. A
  * check that fails inside the report ends the process at once: base/check.c calls the hook once a thread.
  *
  * An overflow is a fault in the guard below a stack; the report runs on the thread's alternate stack.
