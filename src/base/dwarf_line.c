@@ -140,7 +140,7 @@ static struct field take_field(const struct unit *u, struct cursor *c, uint64_t 
 static void read_table(const struct unit *u, struct cursor *c, uint64_t wanted, const char **path,
                        uint64_t *directory)
 {
-    uint64_t content[FORMATS_MAX], form[FORMATS_MAX];
+    uint64_t content[FORMATS_MAX] = {0}, form[FORMATS_MAX] = {0};
     unsigned formats = (unsigned)take(c, 1);
     if (formats > FORMATS_MAX)
         c->bad = true;

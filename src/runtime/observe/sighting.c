@@ -48,7 +48,7 @@ TU__RACY static void look_at_wait(struct sighting *s, uint64_t wait)
     s->since_ns = (int64_t)(wait >> 8) << 20;
     s->object = object ? object_of(s->why, object) : NULL;
     /* A timer of a sleep lies on the sleeper's own stack, and conns are never unmapped. */
-    if (s->why == TU__WAIT_SLEEP && object >= (char *)g->stack_low &&
+    if (object && s->why == TU__WAIT_SLEEP && object >= (char *)g->stack_low &&
         object + sizeof(struct tu__timer) <= (char *)g)
         s->until_ns = ((const struct tu__timer *)object)->when_ns;
     if (object && (s->why == TU__WAIT_READ || s->why == TU__WAIT_WRITE))
