@@ -10,6 +10,7 @@
 #include <tuco/loop.h>
 #include <tuco/mem.h>
 #include <tuco/net.h>
+#include <tuco/observe.h>
 #include <tuco/scope.h>
 #include <tuco/select.h>
 #include <tuco/sync.h>

@@ -23,10 +23,19 @@
 
 TU_BEGIN_DECLS
 
+/* What SIGQUIT (ctrl-\) does; see tuco/observe.h. */
+enum tu_sigquit {
+    TU_SIGQUIT_DEFAULT, /* TUCO_SIGQUIT=exit, continue or leave, else: tu_main EXIT, tu_start LEAVE */
+    TU_SIGQUIT_EXIT,    /* prints all goroutines and ends the process with status 2 */
+    TU_SIGQUIT_CONTINUE, /* prints all goroutines and goes on */
+    TU_SIGQUIT_LEAVE,    /* is not touched */
+};
+
 struct tu_options {
     unsigned maxprocs; /* goroutines that run at once; 0: TUCO_MAXPROCS, else the CPUs we may use */
     size_t stack_size; /* bytes of a goroutine's stack: 64 KiB (0), 256 KiB or 1 MiB */
     unsigned blocking_calls; /* threads that tu_blocking_call may use at once; 0: 64 */
+    enum tu_sigquit sigquit;
 };
 
 /* Starts the runtime, runs main_fn(arg) as a goroutine, and returns when it has returned: 0, or
@@ -65,6 +74,16 @@ TU_API uint64_t tu_goroutine_id(void);
 /* Where the running goroutine was started; NULL on a plain thread. */
 TU_API const struct tu_site *tu_goroutine_site(void);
 
+/* Bytes of a goroutine's name, with the 0 at its end. */
+#define TU_NAME_SIZE 32
+/* Names the running goroutine, for dumps and reports: the first TU_NAME_SIZE - 1 bytes of `name` are
+ * copied; NULL or "" takes the name away. A new goroutine has none, unless tu_go_named gives it one.
+ * On a plain thread: nothing. Never parks. */
+TU_API void tu_set_name(const char *name);
+/* The running goroutine's name, "" if it has none (or on a plain thread). It is the goroutine's own:
+ * valid until it is named again, or ends. */
+TU_API const char *tu_goroutine_name(void);
+
 /* Between these two the goroutine stays on its thread, and nothing else runs there: for libraries that keep
  * state by thread (thread-locals, OpenSSL's error queue, OpenGL). They nest; the end of the goroutine
  * unpins. Each park then costs two switches of threads (some 10 us), so pin for as short as possible. Never
@@ -98,12 +117,18 @@ TU_API void tu_nopark_end(void);
  * 0, or -ENOMEM when no stack can be had. */
 TU_API int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
                        const struct tu_site *site);
+/* The same, with a name; the door is tu_go_named. */
+TU_API int tu__go_words_named(const char *name, void (*entry)(void), unsigned count,
+                              const uintptr_t *words, const struct tu_site *site);
 
 TU_END_DECLS
 
 /* tu_go(function, up to 6 arguments): starts a goroutine. The arguments are checked against the
  * function's prototype and copied; each must fit a machine word and be an integer or a pointer
- * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. Before tu_start: aborts. */
+ * (floating-point parameters are not supported: pass a pointer). Returns 0 or -ENOMEM. Before tu_start: aborts.
+ *
+ * tu_go_named(name, function, up to 6 arguments): the same; the goroutine is called `name` (copied) from
+ * the start:  tu_go_named("reader", read_all, conn);  */
 #ifndef __cplusplus
 #define tu__word(x)                                                                   \
     ({                                                                                \
@@ -133,18 +158,37 @@ TU_END_DECLS
         const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
         tu_go_words((void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w, &tu__site);            \
     })
+#define tu_go_named(name, fn, ...)                                                              \
+    ({                                                                                          \
+        if (0)                                                                                  \
+            (void)(fn)(__VA_ARGS__); /* type check only */                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn};                       \
+        const uintptr_t tu__w[] = {tu__paste(tu__words_, tu__count(__VA_ARGS__))(__VA_ARGS__)}; \
+        tu__go_words_named((name), (void (*)(void))(fn), tu__count(__VA_ARGS__), tu__w,         \
+                           &tu__site);                                                          \
+    })
 #else
-template <class F, class... A> static inline int tu__go(const struct tu_site *site, F fn, A... args)
+template <class F, class... A>
+static inline int tu__go(const char *name, const struct tu_site *site, F fn, A... args)
 {
     static_assert(sizeof...(A) <= 6, "tu_go takes at most 6 arguments");
     const uintptr_t words[] = {(uintptr_t)args..., 0};
-    return tu_go_words((void (*)(void))fn, sizeof...(A), words, site);
+    void (*entry)(void) = (void (*)(void))fn;
+    return name ? tu__go_words_named(name, entry, sizeof...(A), words, site)
+                : tu_go_words(entry, sizeof...(A), words, site);
 }
 #define tu_go(fn, ...)                                                    \
     ({                                                                    \
         if (0)                                                            \
             (void)(fn)(__VA_ARGS__);                                      \
         static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
-        tu__go(&tu__site, fn, ##__VA_ARGS__);                             \
+        tu__go(nullptr, &tu__site, fn, ##__VA_ARGS__);                    \
+    })
+#define tu_go_named(name, fn, ...)                                        \
+    ({                                                                    \
+        if (0)                                                            \
+            (void)(fn)(__VA_ARGS__);                                      \
+        static const struct tu_site tu__site = {__FILE__, __LINE__, #fn}; \
+        tu__go((name), &tu__site, fn, ##__VA_ARGS__);                     \
     })
 #endif

@@ -34,7 +34,8 @@ struct tu_scope {
     size_t running; /* children that have not finished */
     int error;      /* first negative result, or 0 */
     uint32_t lock;
-    bool left; /* the block has run */
+    bool left;  /* the block has run */
+    bool ended; /* and everything is joined: nothing may be started any more */
     const struct tu_site *failed;
     struct tu_semaphore slots; /* of tu_scope_limit; no units: no limit */
 };

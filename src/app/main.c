@@ -210,7 +210,8 @@ int main(int argc, char **argv)
      * them; only what is touched becomes memory. */
     server_signals_block();
     struct tu_options options = {.maxprocs = (unsigned)start.config->tuco_procs,
-                                 .stack_size = 256 * 1024};
+                                 .stack_size = 256 * 1024,
+                                 .sigquit = TU_SIGQUIT_CONTINUE};
     int rc = tu_main(&options, run_main, &start);
     log_warning("The runtime could not start: %s", strerrordesc_np(-rc));
     return 1;

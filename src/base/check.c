@@ -9,6 +9,8 @@ void (*check_failed_hook)(void);
 
 _Noreturn void check_failed(const char *file, int line, const char *format, ...)
 {
+    /* Of this thread: two that fail at the same time both say so. */
+    static __thread bool failing;
     char text[512];
     va_list ap;
     va_start(ap, format);
@@ -16,9 +18,9 @@ _Noreturn void check_failed(const char *file, int line, const char *format, ...)
     va_end(ap);
     fprintf(stderr, "tuco: %s (%s:%d)\n", text, file, line);
     fflush(stderr);
-    void (*hook)(void) = check_failed_hook;
-    check_failed_hook = NULL; /* a failure inside the hook must not recurse */
-    if (hook)
-        hook();
+    if (check_failed_hook && !failing) { /* a failure inside the hook must not recurse */
+        failing = true;
+        check_failed_hook();
+    }
     abort();
 }

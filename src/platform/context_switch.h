@@ -5,9 +5,21 @@
  */
 #pragma once
 
+#include <stdint.h>
+
 /* Saves the caller's context on its stack, its stack pointer in *save, and continues the context
  * whose stack pointer is `load`. Returns when somebody switches back. */
 void context_switch(void **save, void *load) __asm__("tu__context_switch");
+
+/* Where a saved context goes on: its next instruction (`pc`), its frame pointer (`fp`), and the entry
+ * function if it is a prepared context that has not run yet, else NULL. Reads nothing but the frame
+ * at `sp`, which may hold anything. */
+struct context_place {
+    uintptr_t pc, fp;
+    void (*entry)(void);
+};
+enum { CONTEXT_BYTES = 160 }; /* at most what a saved context takes at `sp` */
+struct context_place context_place(const void *sp);
 
 /* Prepares an empty stack that ends at `top` (16-byte aligned): switching to the returned stack
  * pointer calls entry(), which must never return. */

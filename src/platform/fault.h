@@ -3,13 +3,23 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+/* Where a thread was interrupted. */
+struct fault_place {
+    uintptr_t pc, fp, sp;
+};
 
 /* Installs the SIGSEGV/SIGBUS handler. `explain` is called with the faulting address on the
  * alternate stack; true: it has printed the reason, and the process aborts; false: whatever handler
  * was installed before runs. Only async-signal-safe work is allowed in it. */
-void fault_init(bool (*explain)(void *address));
+void fault_init(bool (*explain)(void *address, const struct fault_place *at));
 /* Gives the calling thread an alternate signal stack (64 KiB, freed with the thread's mapping). */
 void fault_thread_init(void);
-/* Async-signal-safe text on stderr. */
-void fault_print(const char *text);
-void fault_print_number(unsigned long long value, unsigned base);
+
+/* Lets other threads be asked where they are: `answer` runs on the thread that was asked, in a handler of
+ * SIGURG, so it may do only what is async-signal-safe. False: the program uses that signal itself. */
+bool fault_asking_init(void (*answer)(const struct fault_place *at));
+/* Asks a thread of this process, by the kernel's number. It answers when it runs next; a system call it is in is
+ * restarted, or ends with EINTR where the kernel restarts none (nanosleep, poll). */
+void fault_ask(int thread);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Signals, SHUTDOWN, CONFIG REWRITE, protected mode, passwords from the file."""
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -39,6 +40,28 @@ class Signals(unittest.TestCase):
             time.sleep(0.2)
             with own.connect() as client:
                 self.assertEqual(client.call("PING"), b"PONG")
+
+    def test_quit_dumps_goroutines_and_goes_on(self):
+        own = server.Server()
+        try:
+            with own.connect() as client:
+                for _ in range(2):
+                    before = len(own.log())
+                    own.process.send_signal(signal.SIGQUIT)
+                    deadline = time.monotonic() + 10
+                    while '"main" [' not in own.log()[before:] and time.monotonic() < deadline:
+                        time.sleep(0.02)
+                    dump = own.log()[before:]
+                    self.assertIn("tuco: SIGQUIT", dump)
+                    self.assertRegex(dump, r"goroutine \d+ .*\[read, .*descriptor \d+\]")
+                    self.assertEqual(client.call("PING"), b"PONG")
+            own.process.send_signal(signal.SIGTERM)
+            self.assertEqual(own.wait_exit(), 0)
+        finally:
+            own.ended = True  # stop() would take the dump in the log for a crash
+            own.kill()
+            own.log_file.close()
+            shutil.rmtree(own.folder, ignore_errors=True)
 
     def test_term_while_clients_are_busy(self):
         with server.Server() as own:

@@ -88,7 +88,7 @@ static int wait_in(tu_channel *c, struct tu__queue *q, void *element, enum tu__w
     struct tu__sleeper s;
     struct tu__place place = {.sleeper = &s, .element = element, .outcome = 0};
     int32_t outcome;
-    tu__sleeper_init(&s, cancel != NULL);
+    tu__sleeper_init_for(&s, cancel != NULL, c);
     tu__queue_push(q, &place);
     if (!cancel) {
         outcome = tu__sleeper_park_lock(&s, &c->lock, why);

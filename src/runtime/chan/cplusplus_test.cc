@@ -2,6 +2,7 @@
 #include <tuco.h>
 
 #include <atomic>
+#include <string>
 #include <thread>
 
 #include "support/testing.h"
@@ -79,6 +80,21 @@ GO_TEST(cplusplus, scopes_defers_contexts)
     tu_in_context(ctx) {
         CHECK_EQ(tu_sleep(TU_S), -ETIMEDOUT);
     }
+}
+
+static void told_its_name(std::atomic<int> *good, int n)
+{
+    *good += std::string(tu_goroutine_name()) == "worker " + std::to_string(n);
+}
+
+GO_TEST(cplusplus, names)
+{
+    std::atomic<int> good{0};
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(tu_go_named(("worker " + std::to_string(i)).c_str(), told_its_name, &good, i), 0);
+    for (int64_t end = tu_now() + TU_S; good.load() < 3 && tu_now() < end;)
+        tu_yield();
+    CHECK_EQ(good.load(), 3);
 }
 
 /* From a std::thread, and out of a block by an exception, the scope still joins. */

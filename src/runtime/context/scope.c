@@ -81,6 +81,7 @@ int tu__scope_go(struct tu_scope *s, void (*fn)(void), bool result, unsigned cou
         return rc;
     }
     tu__lock(lock_of(s));
+    tu_check(!s->ended, "tu_scope_go: the scope at %p has ended", (void *)s);
     s->running++;
     tu__unlock(lock_of(s));
     rc = tu_go_words((void (*)(void))child, 6, w, site);
@@ -95,6 +96,7 @@ int tu_scope_wait(struct tu_scope *s)
 {
     for (;;) {
         tu__lock(lock_of(s));
+        tu_check(!s->ended, "tu_scope_wait: the scope at %p has ended", (void *)s);
         if (s->running == 0) {
             int error = s->error;
             tu__unlock(lock_of(s));
@@ -102,9 +104,9 @@ int tu_scope_wait(struct tu_scope *s)
         }
         tu_check(!s->waiter, "tu_scope_wait: two goroutines wait for one scope");
         struct tu__sleeper sleeper;
-        tu__sleeper_init(&sleeper, false);
+        tu__sleeper_init_for(&sleeper, false, s);
         s->waiter = &sleeper;
-        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_WAIT_GROUP);
+        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_SCOPE);
     }
 }
 
@@ -145,6 +147,7 @@ struct tu_scope tu__scope_enter(void)
 void tu__scope_leave(struct tu_scope *s)
 {
     (void)tu_scope_wait(s);
+    s->ended = true; /* its memory may soon be something else: a late use is found if it is not */
     if (!s->context)
         return;
     (void)tu_context_swap(s->previous);

@@ -220,7 +220,7 @@ static int give_up(tu_loop *loop, struct job *job, int error)
         tu__unlock(&loop->lock);
         return 0;
     }
-    tu__sleeper_init(&again, false);
+    tu__sleeper_init_for(&again, false, loop);
     job->sleeper = &again;
     (void)tu__sleeper_park_lock(&again, &loop->lock, TU__WAIT_LOOP);
     return 0;
@@ -235,7 +235,7 @@ int tu_loop_call(tu_loop *loop, void (*fn)(void *arg), void *arg)
     struct tu__sleeper sleeper;
     struct tu__place place = {.sleeper = &sleeper};
     struct job job = {.fn = fn, .arg = arg, .is_call = true, .sleeper = &sleeper};
-    tu__sleeper_init(&sleeper, context != NULL);
+    tu__sleeper_init_for(&sleeper, context != NULL, loop);
     tu__lock(&loop->lock);
     int rc = loop->closed ? -EPIPE : 0;
     if (rc == 0 && context)

@@ -198,7 +198,7 @@ static void cancel_and_wait(struct file_ring *ring, struct ring_call *call)
 {
     struct ring_call stop = {.request = {.code = URING_CANCEL, .fd = -1, .address = call}};
     stop.request.tag = &stop;
-    tu__foreign_init(&stop.foreign);
+    tu__foreign_init(&stop.foreign, TU__WAIT_FILE);
     submit(ring, &stop);
     (void)tu__foreign_wait(&stop.foreign, false);
     (void)tu__foreign_wait(&call->foreign, false);
@@ -211,7 +211,7 @@ bool tu__ring_do(const struct tu__file_call *wanted, int64_t *result)
         return false;
     struct ring_call call = {.request = wanted->ring};
     call.request.tag = &call;
-    tu__foreign_init(&call.foreign);
+    tu__foreign_init(&call.foreign, TU__WAIT_FILE);
     submit(ring, &call);
     int rc = tu__foreign_wait(&call.foreign, true);
     if (rc < 0)

@@ -138,9 +138,15 @@ static void after_fork_child(void)
     after_fork(true);
 }
 
-static void start_locked(void)
+/* When the library is loaded: at first use, another thread could fork while this one holds the lock under which it
+ * would register (seen in fork_test on a loaded machine). */
+static __attribute__((constructor)) void watch_forks(void)
 {
     (void)pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
+static void start_locked(void)
+{
     tu__centrals_start();
     tu__caches.has_key = pthread_key_create(&tu__caches.key, thread_ends) == 0;
     tu__caches.started = true;

@@ -83,7 +83,7 @@ static int look_up(const struct target *t, int *rc, struct addrinfo **found)
     l->job.run = run_lookup;
     l->target = *t;
     atomic_store_explicit(&l->references, 2, memory_order_relaxed);
-    tu__foreign_init(&l->foreign);
+    tu__foreign_init(&l->foreign, TU__WAIT_RESOLVE);
     error = tu__offload_submit(&l->job, LANE_LOOKUP);
     bool alone = error < 0;
     if (!alone) {

@@ -246,16 +246,17 @@ int tu__conn_wait(tu_conn *c, bool for_read)
         tu__unlock(&c->lock);
         return rc;
     }
-    tu__sleeper_init(&sleeper, cancel != NULL);
+    tu__sleeper_init_for(&sleeper, cancel != NULL, c);
     tu__queue_push(queue, &place);
+    enum tu__wait why = for_read ? TU__WAIT_READ : TU__WAIT_WRITE;
     if (!cancel)
-        return outcome_error(tu__sleeper_park_lock(&sleeper, &c->lock, TU__WAIT_IO));
+        return outcome_error(tu__sleeper_park_lock(&sleeper, &c->lock, why));
     tu__unlock(&c->lock);
     struct tu__place ending = {.sleeper = &sleeper};
     rc = tu__cancel_watch(cancel, &ending);
     if (rc < 0 && tu__sleeper_claim(&sleeper, rc))
         tu__sleeper_wake(&sleeper); /* ended just now: the park below returns at once */
-    int32_t outcome = tu__sleeper_park(&sleeper, NULL, NULL, TU__WAIT_IO);
+    int32_t outcome = tu__sleeper_park(&sleeper, NULL, NULL, why);
     if (rc == 0)
         tu__cancel_unwatch(cancel, &ending);
     tu__lock(&c->lock);

@@ -65,6 +65,7 @@ static void finish(tu_conn *c)
     tu__conn_leave(c);
     if (on_closed)
         on_closed(state);
+    atomic_fetch_sub_explicit(&tu__sched.serving, 1, memory_order_release);
 }
 
 static void call_handler(struct task *task)
@@ -100,6 +101,7 @@ int tu_serve(tu_conn *c, const struct tu_serve_options *options)
     c->on_closed = options->closed;
     c->state = options->state;
     c->task.call = call_handler;
+    atomic_fetch_add_explicit(&tu__sched.serving, 1, memory_order_relaxed);
     /* release: the handler's fields before the poller's acquire of `serving` */
     atomic_store_explicit(&c->serving, true, memory_order_release);
     tu__serve_raise(c,

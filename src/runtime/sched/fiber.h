@@ -24,6 +24,10 @@
 #endif
 #endif
 
+/* For functions that read what another thread may be writing, and live with it: dumps. Whatever they
+ * call inline is covered; what they call out of line needs it as well. */
+#define TU__RACY __attribute__((no_sanitize("address"), no_sanitize("thread")))
+
 struct fiber {
 #ifdef TU__ASAN
     void *fake_stack;

@@ -30,7 +30,7 @@ static int wait_plain(struct tu__foreign *f)
     }
     tu__sleeper_init(&sleeper, false);
     f->waiter = &sleeper;
-    (void)tu__sleeper_park_lock(&sleeper, &f->lock, TU__WAIT_IO);
+    (void)tu__sleeper_park_lock(&sleeper, &f->lock, f->why);
     return 0;
 }
 
@@ -53,10 +53,10 @@ static int wait_cancellable(struct tu__foreign *f, struct tu__cancel *cancel)
         f->waiter = &sleeper;
     tu__unlock(&f->lock);
     if (!done)
-        outcome = tu__sleeper_park(&sleeper, NULL, NULL, TU__WAIT_IO);
+        outcome = tu__sleeper_park(&sleeper, NULL, NULL, f->why);
     else if (!tu__sleeper_claim(&sleeper,
                                 FOREIGN_DONE)) /* the context was faster: let it wake us */
-        (void)tu__sleeper_park(&sleeper, NULL, NULL, TU__WAIT_IO);
+        (void)tu__sleeper_park(&sleeper, NULL, NULL, f->why);
     tu__cancel_unwatch(cancel, &ending);
     tu__lock(&f->lock);
     f->waiter = NULL;

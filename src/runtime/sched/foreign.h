@@ -25,12 +25,13 @@ struct tu__foreign {
     struct tu__lock lock;
     bool done;
     int64_t result; /* valid once done */
+    enum tu__wait why;
     struct tu__sleeper *waiter;
 };
 
-static inline void tu__foreign_init(struct tu__foreign *f)
+static inline void tu__foreign_init(struct tu__foreign *f, enum tu__wait why)
 {
-    *f = (struct tu__foreign){0};
+    *f = (struct tu__foreign){.why = why};
 }
 /* From any thread, once. Afterwards *f belongs to the waiter alone. Never parks. */
 void tu__foreign_done(struct tu__foreign *f, int64_t result);

@@ -12,6 +12,8 @@
 #include "platform/context_switch.h"
 #include "platform/vm.h"
 
+#include <string.h>
+
 enum { ARENA_SIZE = 1 << 30, ARENAS_MAX = 4096, GUARD_SIZE = 16 << 10 };
 /* Each g lies a few cache lines lower than its neighbour's, in turn: at one offset in their pages,
  * all of them and the hottest frames would share a few sets of the first- and second-level caches. */
@@ -125,28 +127,48 @@ void goroutine_prepare(struct g *g, void (*entry)(void))
     g->sp = context_prepare(g, entry);
 }
 
-struct g *goroutine_of_guard(void *address)
+void goroutine_set_name(struct g *g, const char *name)
+{
+    size_t size = name ? strnlen(name, TU_NAME_SIZE - 1) : 0;
+    memcpy(g->name, name ? name : "", size);
+    g->name[size] = 0;
+}
+
+/* The slot that holds `address`, or NULL: no slot, or one that was never used. */
+static char *slot_of(const void *address)
 {
     uint32_t count = atomic_load_explicit(&stacks.arena_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
-        if ((char *)address < stacks.arena[i] || (char *)address >= stacks.arena[i] + ARENA_SIZE)
+        const char *arena = stacks.arena[i];
+        if ((const char *)address < arena || (const char *)address >= arena + ARENA_SIZE)
             continue;
-        size_t offset = (size_t)((char *)address - stacks.arena[i]);
-        char *slot = stacks.arena[i] + offset / stacks.slot_size * stacks.slot_size;
-        return offset % stacks.slot_size < GUARD_SIZE ? g_of_slot(slot) : NULL;
+        size_t index = (size_t)((const char *)address - arena) / stacks.slot_size;
+        bool used = index < atomic_load_explicit(&stacks.used[i], memory_order_acquire);
+        return used ? stacks.arena[i] + index * stacks.slot_size : NULL;
     }
     return NULL;
 }
 
-void goroutine_each(void (*visit)(struct g *g, void *arg), void *arg)
+struct g *goroutine_of_guard(void *address)
+{
+    char *slot = slot_of(address);
+    return slot && (char *)address < slot + GUARD_SIZE ? g_of_slot(slot) : NULL;
+}
+
+struct g *goroutine_at(const void *address)
+{
+    char *slot = slot_of(address);
+    return slot && g_of_slot(slot) == address ? g_of_slot(slot) : NULL;
+}
+
+void goroutine_each(bool (*visit)(struct g *g, void *arg), void *arg)
 {
     uint32_t count = atomic_load_explicit(&stacks.arena_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         size_t used = atomic_load_explicit(&stacks.used[i], memory_order_acquire);
         for (size_t slot = 0; slot < used; slot++) {
-            struct g *g = g_of_slot(stacks.arena[i] + slot * stacks.slot_size);
-            if (g->alive)
-                visit(g, arg);
+            if (!visit(g_of_slot(stacks.arena[i] + slot * stacks.slot_size), arg))
+                return;
         }
     }
 }

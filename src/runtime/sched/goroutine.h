@@ -13,25 +13,28 @@
 #include "runtime/sched/park.h"
 #include "runtime/sched/run_queue.h"
 
-#include <tuco/base.h>
+#include <tuco/go.h>
 
 struct g {
     struct runnable run;          /* first: queues link goroutines through it */
     void *sp;                     /* saved stack pointer while not running */
     struct tu__cancel *cancel;    /* current context, or NULL */
     struct tu__cancel *inherited; /* the one it was started with; holds a reference */
-    _Atomic uint32_t why;         /* enum tu__wait while parked, for dumps */
-    uint32_t nopark;              /* > 0: a park is a bug */
-    uint32_t pins;                /* tu_pin nesting */
-    struct m *pinned_to;          /* the M that alone may run it, or NULL; written by itself */
-    bool deep;  /* its stack may hold pages below the top one; see goroutine_trim */
-    bool alive; /* started and not finished; written by its runner */
+    _Atomic uint64_t wait; /* since when << 8 | enum tu__wait while parked; see tu__sched.coarse */
+    const void *object;    /* what it waits for, while parked; see tu__sleeper_init_for */
+    uint32_t nopark;       /* > 0: a park is a bug */
+    uint32_t pins;         /* tu_pin nesting */
+    struct m *pinned_to;   /* the M that alone may run it, or NULL; written by itself */
+    bool deep;             /* its stack may hold pages below the top one; see goroutine_trim */
+    bool alive;            /* started and not finished; written by its runner */
     void (*entry)(void);
     uintptr_t words[6];
     struct task *task;          /* instead of entry: a task that borrows this stack */
     const struct tu_site *site; /* where it was started */
     uint64_t id;
-    void *stack_low; /* lowest usable address, above the guard */
+    char name[TU_NAME_SIZE]; /* ends with a 0; "" without; its own goroutine writes, dumps read */
+    uint64_t queued;         /* the dump that found it in a run queue; only dumps use it */
+    void *stack_low;         /* lowest usable address, above the guard */
     struct fiber fiber;
 };
 
@@ -43,7 +46,12 @@ struct g *goroutine_new(void);
 void goroutine_trim(struct g *g);
 /* Sets its first frame: switching to g->sp calls entry(). */
 void goroutine_prepare(struct g *g, void (*entry)(void));
+/* Copies `name`, cut to TU_NAME_SIZE - 1 bytes; NULL: none. By the goroutine itself, or before it runs. */
+void goroutine_set_name(struct g *g, const char *name);
 /* The goroutine whose guard holds `address`, or NULL. Async-signal-safe. */
 struct g *goroutine_of_guard(void *address);
-/* Calls visit for every goroutine that exists, racing with them: for dumps. */
-void goroutine_each(void (*visit)(struct g *g, void *arg), void *arg);
+/* The goroutine whose struct g lies at `address`, or NULL: any address may be asked. Async-signal-safe. */
+struct g *goroutine_at(const void *address);
+/* Calls visit for every slot that ever held a goroutine, dead or alive, racing with them, until it
+ * returns false. Async-signal-safe. */
+void goroutine_each(bool (*visit)(struct g *g, void *arg), void *arg);

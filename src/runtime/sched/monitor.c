@@ -99,10 +99,18 @@ static void sleep_while_idle(void)
 {
     if (atomic_load(&tu__sched.idle_count) < (int32_t)tu__sched.proc_count)
         return;
+    tu__deadlock_look();
     atomic_store(&tu__sched.monitor_asleep, 1);
-    if (atomic_load(&tu__sched.idle_count) == (int32_t)tu__sched.proc_count)
+    if (atomic_load(&tu__sched.idle_count) == (int32_t)tu__sched.proc_count &&
+        !atomic_load(&tu__sched.dump_wanted))
         (void)futex_wait(&tu__sched.monitor_asleep, 1, SLEEP_MAX_NS);
     atomic_store(&tu__sched.monitor_asleep, 0);
+}
+
+void tu__monitor_wake(void)
+{
+    atomic_store(&tu__sched.monitor_asleep, 0);
+    futex_wake(&tu__sched.monitor_asleep, 1);
 }
 
 static void *monitor(void *unused)
@@ -110,8 +118,11 @@ static void *monitor(void *unused)
     for (;;) {
         thread_sleep_ns(PERIOD_NS);
         sleep_while_idle();
+        if (atomic_load_explicit(&tu__sched.dump_wanted, memory_order_relaxed))
+            tu__observe_dump_wanted();
         int64_t now_ns = clock_monotonic_ns();
         tu__mem_scavenge(now_ns);
+        tu__publish_now(now_ns);
         for (uint32_t i = 0; i < tu__sched.proc_count; i++)
             look_at(&tu__sched.procs[i], now_ns);
         if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) > 0)

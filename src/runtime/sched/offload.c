@@ -249,7 +249,7 @@ int tu__offload_call(enum tu__lane lane, void (*fn)(void *arg), void *arg)
     if (rc < 0)
         return rc;
     struct call c = {.job.run = run_call, .fn = fn, .arg = arg};
-    tu__foreign_init(&c.foreign);
+    tu__foreign_init(&c.foreign, lane == LANE_FILE ? TU__WAIT_FILE : TU__WAIT_CALL);
     rc = tu__offload_submit(&c.job, lane);
     if (rc < 0)
         return rc;

@@ -43,8 +43,16 @@ void tu__unlock_slow(struct tu__lock *lock)
 
 void tu__sleeper_init(struct tu__sleeper *s, bool shared)
 {
+    tu__sleeper_init_for(s, shared, NULL);
+}
+
+void tu__sleeper_init_for(struct tu__sleeper *s, bool shared, const void *object)
+{
     struct m *m = tu__m();
-    s->g = m ? m->g : NULL;
+    struct g *g = m ? m->g : NULL;
+    if (g)
+        g->object = object;
+    s->g = g;
     s->shared = shared;
     atomic_store_explicit(&s->signal, 0, memory_order_relaxed);
     atomic_store_explicit(&s->outcome, 0, memory_order_relaxed);

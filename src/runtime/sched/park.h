@@ -85,21 +85,28 @@ static inline void tu__lock_after_fork(struct tu__lock *lock)
     atomic_store_explicit(&lock->word, 0, memory_order_relaxed);
 }
 
-/* Why a goroutine waits: shown in dumps. */
+/* Why a goroutine waits, and the object that goes with it: shown in dumps (observe/dump.c). */
 enum tu__wait {
     TU__WAIT_NONE,
-    TU__WAIT_SLEEP,
-    TU__WAIT_CHAN_SEND,
-    TU__WAIT_CHAN_RECV,
+    TU__WAIT_SLEEP,     /* its timer */
+    TU__WAIT_CHAN_SEND, /* the channel */
+    TU__WAIT_CHAN_RECV, /* the channel */
     TU__WAIT_SELECT,
-    TU__WAIT_MUTEX,
-    TU__WAIT_WAIT_GROUP,
-    TU__WAIT_CONDITION,
-    TU__WAIT_SEMAPHORE,
-    TU__WAIT_LOOP, /* the host of a tu_loop */
+    TU__WAIT_MUTEX,      /* its word `semaphore` */
+    TU__WAIT_WAIT_GROUP, /* its word `semaphore` */
+    TU__WAIT_CONDITION,  /* the condition */
     TU__WAIT_CONTEXT,
-    TU__WAIT_IO,
-    TU__WAIT_FOREVER, /* null channel, empty select */
+    TU__WAIT_FOREVER,   /* null channel, empty select */
+    TU__WAIT_RLOCK,     /* an rwmutex's word `reader_semaphore` */
+    TU__WAIT_WLOCK,     /* an rwmutex's word `writer_semaphore` */
+    TU__WAIT_SCOPE,     /* the scope */
+    TU__WAIT_READ,      /* the conn: to be readable, or to have somebody to accept */
+    TU__WAIT_WRITE,     /* the conn */
+    TU__WAIT_RESOLVE,   /* a pool thread that asks the resolver; foreign.h, as the next two */
+    TU__WAIT_FILE,      /* a pool thread, or the ring */
+    TU__WAIT_CALL,      /* a pool thread: tu_blocking_call */
+    TU__WAIT_SEMAPHORE, /* the semaphore */
+    TU__WAIT_LOOP,      /* the host of a tu_loop */
 };
 
 struct tu__sleeper {
@@ -171,6 +178,8 @@ static inline struct tu__place *tu__queue_pop(struct tu__queue *q)
 
 /* Prepares a wait of the caller, goroutine or thread. */
 void tu__sleeper_init(struct tu__sleeper *s, bool shared);
+/* The same, and says what it waits for, which a dump of all goroutines then shows. Its address only. */
+void tu__sleeper_init_for(struct tu__sleeper *s, bool shared, const void *object);
 
 /* Claims the wait with a non-zero outcome: true for the one waker that wins. */
 static inline bool tu__sleeper_claim(struct tu__sleeper *s, int32_t outcome)

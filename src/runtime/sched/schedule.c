@@ -511,7 +511,9 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
              "a goroutine parks between tu_blocking_begin and tu_blocking_end");
     struct p *p = tu__enter(m);
     tu_assert(atomic_load_explicit(&m->in_runtime, memory_order_relaxed) == 1);
-    atomic_store_explicit(&g->why, why, memory_order_relaxed);
+    atomic_store_explicit(&g->wait,
+                          atomic_load_explicit(&tu__sched.coarse, memory_order_relaxed) | why,
+                          memory_order_relaxed);
     m->after = after;
     m->after_arg = arg;
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
@@ -528,7 +530,7 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     fiber_arrive(&g->fiber);
     m = tu__m(); /* perhaps another thread */
     run_after(m);
-    atomic_store_explicit(&g->why, TU__WAIT_NONE, memory_order_relaxed);
+    atomic_store_explicit(&g->wait, TU__WAIT_NONE, memory_order_relaxed);
     tu__exit(m);
 }
 
@@ -747,6 +749,7 @@ static void sleep_in_poller(struct m *m, struct p *p)
         was_full = true;
     }
     if (was_full && atomic_load(&tu__sched.monitor_asleep)) {
+        tu__publish_now(clock_monotonic_ns()); /* the monitor's is old */
         atomic_store(&tu__sched.monitor_asleep, 0);
         futex_wake(&tu__sched.monitor_asleep, 1);
     }
@@ -912,6 +915,7 @@ static void *machine_start(void *arg)
     fiber_init_thread(&m->fiber, low, size);
     fault_thread_init();
     tu__m_tls = m;
+    m->thread_id = thread_id();
     m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
     m->p = m->next_p;
     machine_main_loop(m);
@@ -944,8 +948,46 @@ int tu__start_machine(struct p *p)
     if (rc < 0) {
         atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
         free(m);
+        return rc;
     }
-    return rc;
+    m->all_next = atomic_load_explicit(&tu__sched.all_ms, memory_order_relaxed);
+    /* release: pairs with the acquire of whoever walks the list */
+    while (!atomic_compare_exchange_weak_explicit(&tu__sched.all_ms, &m->all_next, m,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
+    return 0;
+}
+
+/* ---- for dumps ---- */
+
+static void mark(const struct runnable *r, uint64_t value)
+{
+    struct g *g = r ? goroutine_at(r) : NULL; /* a stale pointer, or a task: not one */
+    if (g)
+        g->queued = value;
+}
+
+TU__RACY void tu__mark_queued(uint64_t value)
+{
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        mark(atomic_load_explicit(&p->queue.runnext, memory_order_relaxed), value);
+        uint32_t at = atomic_load_explicit(&p->queue.head, memory_order_acquire);
+        for (uint32_t n = run_queue_length(&p->queue); n > 0; n--, at++)
+            mark(atomic_load_explicit(&p->queue.ring[at % RUN_QUEUE_SIZE], memory_order_relaxed),
+                 value);
+        for (uint32_t k = 0, n = fresh_count(p); k < n && k < FRESH_MAX; k++)
+            mark(p->fresh[k], value);
+    }
+    /* Whoever dumps may have failed while holding the lock: then this queue is left out. */
+    for (int tries = 0; !tu__trylock(&tu__sched.lock); tries++) {
+        if (tries == 1000)
+            return;
+        thread_yield();
+    }
+    for (struct runnable *r = tu__sched.global_head; r; r = r->next)
+        mark(r, value);
+    tu__unlock(&tu__sched.lock);
 }
 
 /* ---- public ---- */
@@ -962,8 +1004,9 @@ static inline void start_on(struct p *p, struct runnable *r)
     wake_if_useful(p);
 }
 
-int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
-                const struct tu_site *site)
+static inline __attribute__((always_inline)) int
+start_goroutine(void (*entry)(void), unsigned count, const uintptr_t *words,
+                const struct tu_site *site, const char *name)
 {
     struct m *m = tu__m();
     struct p *p = m ? tu__enter(m) : NULL;
@@ -973,6 +1016,9 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
     if (g) {
         g->entry = entry;
         g->site = site;
+        g->name[0] = 0;
+        if (name)
+            goroutine_set_name(g, name);
         for (unsigned i = 0; i < count && i < 6; i++)
             g->words[i] = words[i];
         g->inherited = g->cancel = tu__cancel_current();
@@ -998,6 +1044,18 @@ int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
     if (m)
         tu__exit(m);
     return g ? 0 : -ENOMEM;
+}
+
+int tu_go_words(void (*entry)(void), unsigned count, const uintptr_t *words,
+                const struct tu_site *site)
+{
+    return start_goroutine(entry, count, words, site, NULL);
+}
+
+int tu__go_words_named(const char *name, void (*entry)(void), unsigned count,
+                       const uintptr_t *words, const struct tu_site *site)
+{
+    return start_goroutine(entry, count, words, site, name);
 }
 
 static void resubmit(void *arg)
@@ -1061,6 +1119,19 @@ const struct tu_site *tu_goroutine_site(void)
 {
     struct m *m = tu__m();
     return m && m->g ? m->g->site : NULL;
+}
+
+void tu_set_name(const char *name)
+{
+    struct m *m = tu__m();
+    if (m && m->g)
+        goroutine_set_name(m->g, name);
+}
+
+const char *tu_goroutine_name(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->name : "";
 }
 
 unsigned tu_maxprocs(void)

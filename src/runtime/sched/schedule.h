@@ -64,6 +64,8 @@ struct m {
     struct g *pinned;          /* the only goroutine that may run here, or NULL */
     struct g *handing;         /* picked, but pinned to another M, to which the loop hands this P */
     struct m *idle_next;
+    struct m *all_next; /* every M; Ms never end */
+    int thread_id;      /* the kernel's; 0 until the thread runs */
     uint64_t random;
     struct fiber fiber;
     struct poll_event events[POLL_EVENTS_MAX];
@@ -112,12 +114,17 @@ struct p {
 struct sched {
     uint32_t proc_count;
     struct p *procs;
+    /* Now, in units of 2^20 ns, << 8: room for an enum tu__wait. Published by the monitor, because reading
+     * the clock at each park would cost more than the rest of it. */
+    _Atomic uint64_t coarse;
+    _Atomic(struct m *) all_ms;              /* pushed in front */
     _Alignas(64) _Atomic int32_t idle_count; /* Ps asleep */
     _Atomic int32_t spinning;                /* Ms that look for work */
     _Alignas(64) struct tu__lock lock;       /* global queue, idle Ms, free list */
     struct runnable *global_head, *global_tail;
     _Atomic uint32_t global_count;
     struct m *idle_ms;
+    _Atomic uint32_t serving; /* conns with a tu_serve handler, which may start work from nothing */
     struct runnable *free_g;
     _Atomic uint32_t free_count;                        /* written under lock */
     _Atomic uint64_t foreign_started, foreign_finished; /* goroutines, by threads without a P */
@@ -126,6 +133,7 @@ struct sched {
      * ring; foreign.h). Counted before the wait, uncounted when the waiter runs again: while it is not
      * 0, somebody will be woken from outside, and "all asleep" is no deadlock. */
     _Atomic int32_t foreign_operations;
+    _Atomic uint32_t dump_wanted; /* the monitor is to see to a dump of all goroutines */
 };
 extern struct sched tu__sched;
 
@@ -191,8 +199,28 @@ void tu__fork_init(void);
 bool tu__forked(void); /* this is a forked child */
 void tu__no_scheduler(const char *what) __attribute__((noreturn, cold)); /* says why, and aborts */
 
+static inline void tu__publish_now(int64_t now_ns)
+{
+    atomic_store_explicit(&tu__sched.coarse, (uint64_t)(now_ns >> 20) << 8, memory_order_relaxed);
+}
+
+/* Marks with `mark` (g->queued) every goroutine that waits in a run queue, as far as that can be seen
+ * without stopping anybody. Implemented in schedule.c; for dumps, one at a time. */
+void tu__mark_queued(uint64_t mark);
+
 /* The monitor thread, implemented in monitor.c. */
 int tu__monitor_start(void);
+/* Makes it look around now instead of at the end of its sleep. Async-signal-safe. */
+void tu__monitor_wake(void);
+
+/* Reports, implemented in observe/. `in_main`: for tu_main, else for tu_start. */
+void tu__observe_start(const struct tu_options *options, bool in_main);
+void tu__observe_dump_wanted(void); /* the monitor, when it finds dump_wanted set */
+/* The monitor, when every P is asleep: does not come back if nobody is left to wake any goroutine. */
+void tu__deadlock_look(void);
+/* It always comes back before the first and after the second of these; for tu_main. */
+void tu__deadlock_watch(void);
+void tu__deadlock_ignore(void);
 
 struct pollable;
 /* Readiness: what poll_add is given. `ready` runs on the scheduler's stack and never parks. It is

@@ -1,9 +1,9 @@
-/* start.c - bringing the runtime up: tu_start, tu_main, and the report of a stack overflow. */
+/* start.c - bringing the runtime up: tu_start and tu_main. */
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
+#include "platform/clock.h"
 #include "platform/cpu.h"
-#include "platform/fault.h"
 #include "platform/futex.h"
 #include "runtime/sched/offload.h"
 
@@ -11,31 +11,6 @@
 #include <string.h>
 
 static _Atomic uint32_t started;
-
-/* On the alternate stack of a thread that faulted. */
-static bool explain_overflow(void *address)
-{
-    struct g *g = goroutine_of_guard(address);
-    if (!g)
-        return false;
-    fault_print("tuco: stack overflow in goroutine ");
-    fault_print_number(g->id, 10);
-    if (g->site) {
-        fault_print(" (");
-        fault_print(g->site->name);
-        fault_print(", started at ");
-        fault_print(g->site->file);
-        fault_print(":");
-        fault_print_number((unsigned long long)g->site->line, 10);
-        fault_print(")");
-    }
-    fault_print(": its stack has ");
-    fault_print_number((unsigned long long)((char *)g - (char *)g->stack_low), 10);
-    fault_print(" bytes, the fault is at 0x");
-    fault_print_number((unsigned long long)(uintptr_t)address, 16);
-    fault_print("; tu_options.stack_size gives larger ones\n");
-    return true;
-}
 
 static unsigned wanted_procs(const struct tu_options *options)
 {
@@ -79,7 +54,7 @@ static int make_procs(const struct tu_options *options)
     return 0;
 }
 
-int tu_start(const struct tu_options *options)
+static int start(const struct tu_options *options, bool in_main)
 {
     uint32_t no = 0;
     if (tu__forked())
@@ -92,13 +67,19 @@ int tu_start(const struct tu_options *options)
         return rc;
     }
     tu__fork_init();
-    fault_init(explain_overflow);
     for (unsigned i = 0; i < tu__sched.proc_count; i++) {
         rc = tu__start_machine(&tu__sched.procs[i]);
         if (rc < 0)
             return rc;
     }
+    tu__publish_now(clock_monotonic_ns());
+    tu__observe_start(options, in_main);
     return tu__monitor_start();
+}
+
+int tu_start(const struct tu_options *options)
+{
+    return start(options, false);
 }
 
 struct main_call {
@@ -109,18 +90,20 @@ struct main_call {
 
 static void run_main(struct main_call *call)
 {
+    tu__deadlock_watch();
     call->fn(call->arg);
+    tu__deadlock_ignore(); /* the caller of tu_main may do anything from here on */
     atomic_store_explicit(&call->done, 1, memory_order_release);
     futex_wake(&call->done, 1);
 }
 
 int tu_main(const struct tu_options *options, void (*main_fn)(void *arg), void *arg)
 {
-    int rc = tu_start(options);
+    int rc = start(options, true);
     if (rc < 0)
         return rc;
     struct main_call call = {.fn = main_fn, .arg = arg};
-    rc = tu_go(run_main, &call);
+    rc = tu_go_named("main", run_main, &call);
     if (rc < 0)
         return rc;
     while (atomic_load_explicit(&call.done, memory_order_acquire) == 0)

@@ -60,7 +60,7 @@ int tu_condition_wait(struct tu_condition *c, struct tu_mutex *m)
     struct tu__cancel *context = tu__cancel_current();
     struct tu__sleeper sleeper;
     struct tu__place place = {.sleeper = &sleeper}, cancel = {.sleeper = &sleeper};
-    tu__sleeper_init(&sleeper, context != NULL);
+    tu__sleeper_init_for(&sleeper, context != NULL, c);
     if (context) {
         int error = tu__cancel_watch(context, &cancel);
         if (error)

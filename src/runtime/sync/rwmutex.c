@@ -26,7 +26,7 @@ static int32_t add(int32_t *counter, int32_t delta)
 void tu_rwmutex_rlock(struct tu_rwmutex *m)
 {
     if (add(&m->reader_count, 1) < 0)
-        tu__semaphore_acquire(&m->reader_semaphore, TU__SEMAPHORE_BACK, TU__WAIT_MUTEX);
+        tu__semaphore_acquire(&m->reader_semaphore, TU__SEMAPHORE_BACK, TU__WAIT_RLOCK);
 }
 
 bool tu_rwmutex_try_rlock(struct tu_rwmutex *m)
@@ -55,7 +55,7 @@ void tu_rwmutex_lock(struct tu_rwmutex *m)
     tu_mutex_lock(&m->writer);
     int32_t readers = add(&m->reader_count, -WRITER) + WRITER;
     if (readers != 0 && add(&m->reader_wait, readers) != 0)
-        tu__semaphore_acquire(&m->writer_semaphore, TU__SEMAPHORE_BACK, TU__WAIT_MUTEX);
+        tu__semaphore_acquire(&m->writer_semaphore, TU__SEMAPHORE_BACK, TU__WAIT_WLOCK);
 }
 
 bool tu_rwmutex_try_lock(struct tu_rwmutex *m)

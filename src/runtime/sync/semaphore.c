@@ -97,7 +97,7 @@ void tu__semaphore_acquire(uint32_t *word, enum tu__semaphore_end end, enum tu__
     struct bucket *b = bucket_of(word);
     struct waiter w;
     w.word = word;
-    tu__sleeper_init(&w.sleeper, false);
+    tu__sleeper_init_for(&w.sleeper, false, word);
     tu__lock(&b->lock);
     if (*word > 0) {
         --*word;
@@ -135,7 +135,7 @@ void tu__semaphore_release(uint32_t *word, uint32_t count)
 /* Links `w` with the context that its goroutine runs in: 0, or that one's error. */
 static int watch(struct waiter *w, struct tu__cancel *context)
 {
-    tu__sleeper_init(&w->sleeper, context != NULL);
+    tu__sleeper_init_for(&w->sleeper, context != NULL, w->word);
     if (!context)
         return 0;
     w->cancel.sleeper = &w->sleeper;

@@ -82,7 +82,7 @@ static int wait(struct tu_semaphore *s, int64_t n)
 {
     struct tu__cancel *context = tu__cancel_current();
     struct waiter w = {.place.sleeper = &w.sleeper, .cancel.sleeper = &w.sleeper, .need = n};
-    tu__sleeper_init(&w.sleeper, context != NULL);
+    tu__sleeper_init_for(&w.sleeper, context != NULL, s);
     if (context) {
         int error = tu__cancel_watch(context, &w.cancel);
         if (error) {

@@ -31,7 +31,7 @@ int tu_sleep(int64_t duration_ns)
     struct tu__timer timer = {0};
     struct tu__place place = {.sleeper = &sleeper, .outcome = 1};
     int64_t when_ns = duration_ns > INT64_MAX - 1 - now_ns ? INT64_MAX - 1 : now_ns + duration_ns;
-    tu__sleeper_init(&sleeper, true);
+    tu__sleeper_init_for(&sleeper, true, &timer);
     if (cancel) {
         int error = tu__cancel_watch(cancel, &place);
         if (error)
