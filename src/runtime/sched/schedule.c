@@ -40,7 +40,7 @@ static __thread struct tu__cancel *thread_cancel;
 void (*tu__cancel_retain)(struct tu__cancel *c);
 void (*tu__cancel_release)(struct tu__cancel *c);
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) || defined(TU_SIM)
 __attribute__((noinline)) struct m *tu__m(void)
 {
     __asm__ volatile("");

@@ -117,7 +117,7 @@ extern struct sched tu__sched;
 
 /* The calling thread's M, or NULL on a foreign thread. The address of a thread-local is only taken
  * inside: a goroutine may be on another thread after any call that parks. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(TU_SIM)
 static inline struct m *tu__m(void)
 {
     struct m *m;
