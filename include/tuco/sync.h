@@ -12,16 +12,22 @@ TU_BEGIN_DECLS
 /* Whoever unlocks first and locks next gets it (barging), unless a waiter has waited for more than a
  * millisecond: then it is handed on in turn until the queue is served. */
 struct tu_mutex {
-    uint32_t state; /* 1 locked, 2 woken, 4 starving, and 8 for each waiter: sync/mutex.c */
+    union {
+        uint64_t state; /* sync/mutex.c */
+        struct {
+            uint32_t locked;  /* 0 or 1 */
+            uint32_t waiting; /* 1 woken, 2 starving, and 4 for each waiter */
+        } half;
+    };
     uint32_t semaphore;
 };
 TU_API void tu__mutex_lock_slow(struct tu_mutex *m);
-TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, uint32_t state);
+TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, bool locked);
 
 /* May park. Acquire: sees what was done before the last unlock. */
 inline void tu_mutex_lock(struct tu_mutex *m)
 {
-    uint32_t free_state = 0;
+    uint64_t free_state = 0;
     if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_state, 1, false,
                                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
                          0))
@@ -31,9 +37,12 @@ inline void tu_mutex_lock(struct tu_mutex *m)
 /* Of an unlocked mutex: aborts. Need not be called by who locked. Never parks. */
 inline void tu_mutex_unlock(struct tu_mutex *m)
 {
-    uint32_t state = __atomic_sub_fetch(&m->state, 1, __ATOMIC_RELEASE);
-    if (__builtin_expect(state != 0, 0))
-        tu__mutex_unlock_slow(m, state);
+    bool locked = __atomic_load_n(&m->half.locked, __ATOMIC_RELAXED) != 0;
+    __atomic_store_n(&m->half.locked, 0, __ATOMIC_RELEASE);
+    __atomic_signal_fence(
+        __ATOMIC_SEQ_CST); /* a compiler's barrier; its other side: sync/mutex.c */
+    if (__builtin_expect(!locked || __atomic_load_n(&m->half.waiting, __ATOMIC_RELAXED) != 0, 0))
+        tu__mutex_unlock_slow(m, locked);
 }
 
 TU_API TU_MUST_CHECK bool tu_mutex_try_lock(struct tu_mutex *m); /* never parks */

@@ -5,7 +5,5 @@
  */
 #pragma once
 
-/* Registers the process; once, before the first use. */
-void barrier_init(void);
 /* Every running thread of the process executes a full memory barrier. */
 void barrier_all_threads(void);

@@ -2,22 +2,38 @@
 #include "runtime/sched/park.h"
 
 #include "base/check.h"
+#include "platform/barrier.h"
 #include "platform/cpu.h"
 #include "platform/futex.h"
 #include "runtime/sched/schedule.h"
 
 enum { LOCK_SPINS = 100 };
 
+/* Also beside sleepers, which the fast path leaves alone. */
+static bool take_held(struct tu__lock *lock)
+{
+    uint16_t free = 0;
+    return atomic_compare_exchange_strong_explicit(&lock->held, &free, 1, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
 void tu__lock_slow(struct tu__lock *lock)
 {
     for (int i = 0; i < LOCK_SPINS; i++) {
-        if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 && tu__trylock(lock))
+        if (atomic_load_explicit(&lock->held, memory_order_relaxed) == 0 && take_held(lock))
             return;
         cpu_pause();
     }
-    /* From here on we hold it as 2: somebody may sleep, the unlock must look. */
-    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-        (void)futex_wait(&lock->word, 2, -1);
+    atomic_fetch_add(&lock->sleepers, 1);
+    for (;;) {
+        barrier_all_threads(); /* pairs with the compiler barrier in tu__unlock */
+        if (take_held(lock))
+            break;
+        uint32_t word = atomic_load_explicit(&lock->word, memory_order_relaxed);
+        if ((word & UINT16_MAX) != 0)
+            (void)futex_wait(&lock->word, word, -1);
+    }
+    atomic_fetch_sub(&lock->sleepers, 1);
 }
 
 void tu__unlock_slow(struct tu__lock *lock)

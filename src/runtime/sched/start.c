@@ -2,7 +2,6 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
-#include "platform/barrier.h"
 #include "platform/cpu.h"
 #include "platform/fault.h"
 #include "platform/futex.h"
@@ -56,7 +55,6 @@ int tu_start(const struct tu_options *options)
     int rc = goroutine_init(options ? options->stack_size : 0);
     if (rc < 0)
         return rc;
-    barrier_init();
     fault_init(explain_overflow);
     unsigned n = wanted_procs(options);
     size_t size = n * sizeof(struct p);
