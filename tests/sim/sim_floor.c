@@ -4,7 +4,6 @@
  * deterministically): a poller has an epoll of its own as soon as something is added, and is asked
  * without waiting whenever the simulator looks for somebody to run.
  */
-#include "sim_points.h"
 #include "simulator.h"
 
 #include "platform/barrier.h"
@@ -176,8 +175,6 @@ void thread_stack(void **low, size_t *size)
 }
 
 /* ---- barrier.h ---- */
-
-void barrier_init(void) {}
 
 void barrier_all_threads(void)
 {

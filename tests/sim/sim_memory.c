@@ -1,6 +1,5 @@
 /* sim_memory.c - the atomic operations of the simulated program: points, store buffers, the trace. */
 #include "sim_internal.h"
-#include "sim_points.h"
 
 #include <stdio.h>
 #include <stdlib.h>

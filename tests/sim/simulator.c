@@ -15,7 +15,6 @@
 #include "simulator.h"
 
 #include "sim_internal.h"
-#include "sim_points.h"
 
 #include "platform/context_switch.h"
 #include "runtime/sched/fiber.h"
@@ -343,6 +342,12 @@ void sim_pause(void)
     sim.now_ns += PAUSE_NS;
     set_back(sim.current);
     sim_decide();
+}
+
+void sim_compute(int64_t duration_ns)
+{
+    sim.now_ns += duration_ns;
+    sim_point("computes", NULL);
 }
 
 bool sim_spuriously(void)

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "sim_points.h"
+
 enum sim_policy {
     SIM_UNIFORM, /* any thread next, often or seldom */
     SIM_PCT,     /* strict priorities, changed at a few random steps */
@@ -48,6 +50,10 @@ uint64_t sim_schedule(void); /* a hash of all switches so far: equal for equal r
 /* The scenario's own random numbers: a stream of the seed that the schedule does not disturb. */
 uint32_t sim_below(uint32_t n);
 
+/* The caller computes for so long. */
+void sim_compute(int64_t duration_ns);
+int64_t sim_now_ns(void);
+
 /* Reports a finding with its seed and ends the process with status 1. */
 _Noreturn void sim_finding(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* Called when nobody can run, and when a finding is printed; set by the kit, which knows the runtime. */
@@ -66,7 +72,6 @@ struct sim_wait {
 bool sim_block(const struct sim_wait *wait, const char *what);
 /* Wakes up to `count` of those that wait on it. */
 void sim_wake(const void *on, int count);
-int64_t sim_now_ns(void);
 bool sim_spuriously(void); /* return for nothing this time? */
 int sim_thread(void *(*run)(void *arg), void *arg, const char *name);
 void sim_thread_stack(void **low, size_t *size);

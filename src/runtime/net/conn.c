@@ -2,6 +2,7 @@
 #include "runtime/net/conn.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/socket.h"
 #include "runtime/sched/cancel.h"
@@ -9,7 +10,7 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
-enum { CONNS_FILL = 64 };
+enum { CONNS_FILL = TU__LIMIT(64, 1) };
 
 static struct {
     struct tu__lock lock;

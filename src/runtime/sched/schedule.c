@@ -10,6 +10,7 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/context_switch.h"
 #include "platform/cpu.h"
@@ -21,14 +22,14 @@
 #include <string.h>
 
 /* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
-enum { RING_RESERVE = 8 };
+enum { RING_RESERVE = TU__LIMIT(8, 1) };
 enum {
-    FAIRNESS_TICKS = 61,
-    STREAK_MAX = 64,
-    FREE_G_MAX = 64,
-    HOT_G = 4,
+    FAIRNESS_TICKS = TU__LIMIT(61, 7),
+    STREAK_MAX = TU__LIMIT(64, 5),
+    FREE_G_MAX = TU__LIMIT(64, 2),
+    HOT_G = TU__LIMIT(4, 1),
     DEEP_BYTES = 3 * 1024,
-    TIMER_TICKS = 16,
+    TIMER_TICKS = TU__LIMIT(16, 3),
     POLL_TICKS = 12 * CLOCK_TICKS_4US, /* about 50 us */
     HELP_TICKS = 12 * CLOCK_TICKS_4US, /* what waits longer is worth a wake */
     MOVE_TICKS = CLOCK_TICKS_4US / 2,  /* what runs shorter is not worth another core's caches */
@@ -299,7 +300,7 @@ void tu__submit(struct runnable *r, enum submit_where where)
     struct p *p = m ? tu__enter(m) : NULL;
     if (!p) {
         global_put(r);
-        full_fence_after_rmw();
+        atomic_thread_fence(memory_order_seq_cst); /* an unlock is a plain store */
         tu__wake_one();
     } else if (where == SUBMIT_FRONT) {
         struct runnable *kicked =

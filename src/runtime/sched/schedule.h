@@ -29,6 +29,7 @@
  */
 #pragma once
 
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/poll.h"
 #include "runtime/sched/goroutine.h"
@@ -36,7 +37,7 @@
 
 #include <tuco/go.h>
 
-enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
+enum { TU__PROCS_MAX = 256, FRESH_MAX = TU__LIMIT(64, 2) };
 /* About 500 us: what served connections may wait for one P before another is woken; dispatch_events. */
 enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
 /* A program's first goroutines are taken to be long, until they are known: they spread at once. */
