@@ -49,6 +49,8 @@ static int receive(bool wait)
     } else if (rc == -EPIPE) {
         EXPECT(v == 0, "the element of a failed receive is %u", v);
     }
+    if (random_below(4) == 0)
+        tu__channel_verify(channel);
     return rc;
 }
 

@@ -420,7 +420,7 @@ static struct runnable *pick_fast(struct p *p)
 {
     uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
-    if (tick % FAIRNESS_TICKS == 0 ||
+    if (TU__MIGRATE || tick % FAIRNESS_TICKS == 0 ||
         atomic_load_explicit(&p->attention, memory_order_relaxed) != 0)
         return NULL;
     if (tick % TIMER_TICKS == 0 &&
@@ -450,6 +450,14 @@ static struct g *goroutine_to_run(struct p *p, struct runnable *r)
     return r->kind == RUNNABLE_GOROUTINE ? (struct g *)r : bind_task(p, (struct task *)r);
 }
 
+static inline void note_run(struct m *m, struct g *g)
+{
+#if TU__MIGRATE
+    g->ran_on = m;
+    g->refused_ns = 0;
+#endif
+}
+
 void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
 {
     struct m *m = tu__m();
@@ -464,6 +472,7 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     atomic_store_explicit(&g->why, why, memory_order_relaxed);
     m->after = after;
     m->after_arg = arg;
+    note_run(m, g);
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
     struct runnable *r = p ? pick_fast(p) : NULL;
     struct g *next = r ? goroutine_to_run(p, r) : NULL;
@@ -677,6 +686,34 @@ static void sleep_in_poller(struct m *m, struct p *p)
     dispatch_events(m, p, n);
 }
 
+#if TU__MIGRATE
+/* Torture builds: true if r was sent to another thread, because this one ran it last. Not for ever: the others
+ * may be busy. */
+static bool sent_on(struct m *m, struct runnable *r)
+{
+    enum { PATIENCE_NS = 20000000 };
+    struct g *g = (struct g *)r;
+    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || tu__sched.proc_count == 1)
+        return false;
+    int64_t now_ns = clock_monotonic_ns();
+    if (g->refused_ns == 0)
+        g->refused_ns = now_ns;
+    if (now_ns - g->refused_ns > PATIENCE_NS)
+        return false;
+    stop_spinning(m);
+    global_put(r);
+    atomic_thread_fence(memory_order_seq_cst);
+    tu__wake_one();
+    thread_yield();
+    return true;
+}
+#else
+static inline bool sent_on(struct m *m, struct runnable *r)
+{
+    return false;
+}
+#endif
+
 static struct runnable *find_runnable(struct m *m)
 {
     struct p *p = m->p;
@@ -709,6 +746,8 @@ static struct runnable *find_runnable(struct m *m)
                 restart_pace(p);
             }
         }
+        if (r && sent_on(m, r))
+            continue;
         if (r) {
             stop_spinning(m);
             return r;
@@ -875,7 +914,7 @@ void tu_yield(void)
     }
     struct p *p = tu__enter(m);
     uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
-    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
+    bool alone = !TU__MIGRATE && p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
                  fresh_count(p) == 0 &&
                  atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
                  !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
