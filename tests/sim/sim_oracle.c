@@ -3,6 +3,7 @@
 
 #include "platform/thread.h"
 #include "runtime/sched/schedule.h"
+#include "runtime/time/timer.h"
 #include "sim/simulator.h"
 
 #include <stdio.h>
@@ -27,6 +28,22 @@ void oracle_describe(void)
     }
 }
 
+/* Nobody can run, so nobody is inside a heap: it is in order, and its P does
+ * not sleep for longer than to the first. */
+static void timers_are_in_order(const struct p *p)
+{
+    const struct timer_heap *h = &p->timers;
+    int64_t first_ns = h->count ? h->items[0]->when_ns : INT64_MAX;
+    for (uint32_t i = 1; i < h->count; i++)
+        if (h->items[i]->when_ns < h->items[(i - 1) / 4]->when_ns)
+            sim_finding("P %u: timer %u comes before its parent", p->index, i);
+    if (PEEK(h->next_ns) != first_ns)
+        sim_finding("P %u: next_ns is %lld, and the first timer is due at %lld", p->index,
+                    (long long)PEEK(h->next_ns), (long long)first_ns);
+    if (PEEK(p->asleep) && h->count > 0 && sim_waits_for_ever(&p->poll))
+        sim_finding("P %u sleeps for ever, and has %u timers", p->index, h->count);
+}
+
 /* Nobody can run. If every P sleeps in its poller then nothing may be ready: it would wait for the
  * next timer, or for the monitor, or for ever. */
 void oracle_nothing_is_forgotten(void)
@@ -35,6 +52,7 @@ void oracle_nothing_is_forgotten(void)
     for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
         asleep += PEEK(tu__sched.procs[i].asleep) != 0;
         ready += ready_count(&tu__sched.procs[i]);
+        timers_are_in_order(&tu__sched.procs[i]);
     }
     if (asleep == 0 || asleep < tu__sched.proc_count)
         return;

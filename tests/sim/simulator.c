@@ -382,6 +382,16 @@ void sim_wake(const void *on, int count)
     }
 }
 
+bool sim_waits_for_ever(const void *on)
+{
+    for (int i = 0; i < sim.count; i++) {
+        const struct vthread *t = &sim.threads[i];
+        if (t->state == BLOCKED && t->wait.on == on)
+            return t->wait.deadline_ns == INT64_MAX;
+    }
+    return false;
+}
+
 /* ---- threads ---- */
 
 static void thread_main(void)

@@ -53,6 +53,8 @@ uint32_t sim_below(uint32_t n);
 /* The caller computes for so long. */
 void sim_compute(int64_t duration_ns);
 int64_t sim_now_ns(void);
+/* Does a thread wait on it, without a deadline? */
+bool sim_waits_for_ever(const void *on);
 
 /* Reports a finding with its seed and ends the process with status 1. */
 _Noreturn void sim_finding(const char *format, ...) __attribute__((format(printf, 1, 2)));
