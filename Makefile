@@ -13,8 +13,8 @@ CTEST = ctest --output-on-failure --no-tests=error $(if $(T),-R '$(T)')
 SANITIZED = TEST_TIME_FACTOR=8 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check format format-check layers tidy asan tsan torture sim sim-mutants fuzz models aarch64 bench \
-        bench-runtime bench-server install clean bootstrap-%
+.PHONY: help build run test check format format-check layers tidy asan tsan torture sim sim-mutants fuzz models \
+        aarch64 bench bench-runtime bench-server install uninstall clean bootstrap-%
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -22,7 +22,7 @@ help:  ## this list
 bootstrap-%:
 	@$(BOOTSTRAP) $*
 
-build: bootstrap-build  ## everything to run: build/tuco-server, build/libtuco.a, tests, benchmarks, examples
+build: bootstrap-build  ## everything to run: build/tuco-server, build/libtuco.{a,so}, tests, benchmarks, examples
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 
@@ -95,8 +95,12 @@ bench-runtime: build  ## libtuco beside Go (ARGS="--go 'CMD'"; without Go: our s
 bench-server: build  ## tuco-server beside a peer (ARGS="--peer 'valkey-server'") and a bare epoll loop
 	@bench/run-server $(ARGS)
 
-install: build  ## tuco-server, libtuco.a, headers and tuco.pc below PREFIX=/usr/local (DESTDIR is honoured)
+install: build  ## tuco-server and libtuco (libraries, headers, man pages) below PREFIX=/usr/local, in DESTDIR
 	@cmake --install $(BUILD) --prefix $(PREFIX) >/dev/null
+	@[ -n "$(DESTDIR)" ] || PATH=$$PATH:/usr/sbin:/sbin ldconfig 2>/dev/null || true
+
+uninstall:  ## remove the files of the last install (the same DESTDIR)
+	@sed 's|^|$(DESTDIR)|' $(BUILD)/install_manifest.txt | xargs -d '\n' rm -f
 
 clean:  ## remove every build folder
 	@rm -rf build build-asan build-tsan build-torture build-mutants build-fuzz build-aarch64

@@ -61,10 +61,10 @@ def pairs(text):
     return {k: float(v) for k, v in (w.split("=", 1) for w in text.split() if "=" in w)}
 
 
-def run(command, cores=None):
+def run(command, cores=None, env=None):
     if cores is not None:
         command = ["taskset", "-c", cores] + command
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env={**os.environ, **(env or {})})
     if done.returncode:
         sys.exit(f"failed ({done.returncode}): {shlex.join(command)}\n{done.stdout}")
     return done.stdout

@@ -25,12 +25,15 @@ var benches = map[string]func(count int) time.Duration{
 	"yield":           yield,
 	"skynet":          skynet,
 	"parked":          parked,
+	"parked_again":    parkedAgain,
 	"sleep_many":      sleepMany,
 	"ping_pong":       pingPong,
 	"buffered":        buffered,
 	"buffered_alone":  bufferedAlone,
 	"many_to_many":    manyToMany,
 	"select":          selectThree,
+	"sieve":           sieve,
+	"fan_in":          fanIn,
 	"mutex_alone":     mutexAlone,
 	"mutex_contended": mutexContended,
 	"timer":           timerStartStop,
@@ -166,6 +169,13 @@ func parked(count int) time.Duration {
 	return time.Since(start) - aside
 }
 
+func parkedAgain(count int) time.Duration {
+	parked(count)
+	took := parked(count)
+	extra = 0
+	return took
+}
+
 func sleepMany(count int) time.Duration {
 	var group sync.WaitGroup
 	start := time.Now()
@@ -251,6 +261,49 @@ func manyToMany(count int) time.Duration {
 	producers.Wait()
 	close(c)
 	consumers.Wait()
+	return time.Since(start)
+}
+
+func sieve(count int) time.Duration {
+	start := time.Now()
+	in := make(chan int)
+	go func(out chan int) {
+		for i := 2; ; i++ {
+			out <- i
+		}
+	}(in)
+	for i := 0; i < count; i++ {
+		prime := <-in
+		out := make(chan int)
+		go func(in, out chan int) {
+			for v := range in {
+				if v%prime != 0 {
+					out <- v
+				}
+			}
+		}(in, out)
+		in = out
+	}
+	return time.Since(start)
+}
+
+func fanIn(count int) time.Duration {
+	c := make(chan int)
+	var producers sync.WaitGroup
+	start := time.Now()
+	for i := 0; i < 8; i++ {
+		producers.Add(1)
+		go func() {
+			for k := 0; k < count/8; k++ {
+				c <- k
+			}
+			producers.Done()
+		}()
+	}
+	for i := 0; i < count/8*8; i++ {
+		<-c
+	}
+	producers.Wait()
 	return time.Since(start)
 }
 

@@ -159,12 +159,63 @@ static int64_t selectv_three(long count)
     return tu_now() - start;
 }
 
+static void count_from_two(tu_channel *out)
+{
+    for (long i = 2; tu_channel_send(out, &i) == 0; i++)
+        ;
+}
+
+static void pass_not_divisible(tu_channel *in, tu_channel *out, long prime)
+{
+    long value;
+    while (tu_channel_recv(in, &value) == 0)
+        if (value % prime != 0 && tu_channel_send(out, &value) != 0)
+            break;
+}
+
+/* The first `count` primes by a chain of goroutines, one a prime. */
+static int64_t sieve(long count)
+{
+    int64_t start = tu_now();
+    tu_channel *in = tu_channel_make(sizeof(long), 0);
+    bench_check("tu_go", tu_go(count_from_two, in));
+    for (long i = 0; i < count; i++) {
+        long prime = 0;
+        bench_check("receive", tu_channel_recv(in, &prime));
+        tu_channel *out = tu_channel_make(sizeof(long), 0);
+        bench_check("tu_go", tu_go(pass_not_divisible, in, out, prime));
+        in = out;
+    }
+    return tu_now() - start; /* the chain is left parked */
+}
+
+/* 8 producers, one consumer, no slots. */
+static int64_t fan_in(long count)
+{
+    tu_chan(long) c = tu_make_chan(long, 0);
+    struct tu_wait_group producers = {0};
+    long value = 0;
+    int64_t start = tu_now();
+    for (int i = 0; i < 8; i++) {
+        tu_wait_group_add(&producers, 1);
+        bench_check("tu_go", tu_go(produce_some, tu_chan_untyped(c), &producers, count / 8));
+    }
+    for (long i = 0; i < count / 8 * 8; i++)
+        bench_check("receive", tu_recv(c, &value));
+    bench_check("wait", tu_wait_group_wait(&producers));
+    int64_t ns = tu_now() - start;
+    tu_free_chan(c);
+    return ns;
+}
+
 const struct runtime_bench bench_channel[] = {
     {.name = "ping_pong", .run = ping_pong},
     {.name = "buffered", .run = buffered},
     {.name = "buffered_alone", .run = buffered_alone},
     {.name = "many_to_many", .run = many_to_many},
     {.name = "select", .run = select_three},
+    {.name = "sieve", .run = sieve},
+    {.name = "fan_in", .run = fan_in},
     {.name = "selectv", .run = selectv_three},
     {0},
 };

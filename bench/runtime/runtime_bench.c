@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 static const struct runtime_bench *const families[] = {bench_goroutine, bench_channel, bench_sync,
-                                                       bench_echo};
+                                                       bench_echo, bench_hog};
 
 struct job {
     const struct runtime_bench *bench;
@@ -45,7 +45,7 @@ long bench_rss_bytes(void)
 static void run_job(void *arg)
 {
     const struct job *job = arg;
-    if (job->count >= 10)
+    if (job->count >= 10 && !job->bench->cold)
         (void)job->bench->run(job->count / 10);
     int64_t ns = job->bench->run(job->count);
     printf("ns=%.2f", (double)ns / (double)job->count);

@@ -12,17 +12,25 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* Units of time. */
 #define TU_NS INT64_C(1)
 #define TU_US (INT64_C(1000) * TU_NS)
 #define TU_MS (INT64_C(1000) * TU_US)
 #define TU_S  (INT64_C(1000) * TU_MS)
 
+/* On functions: the result must be looked at; exported from the shared library. */
 #define TU_MUST_CHECK __attribute__((warn_unused_result))
 #define TU_API        __attribute__((visibility("default")))
 
+/* Around declarations: C linkage in C++, too, where -Wshadow would call a function that is named as
+ * a struct (tu_once) a mistake. */
 #ifdef __cplusplus
-#define TU_BEGIN_DECLS extern "C" {
-#define TU_END_DECLS   }
+#define TU_BEGIN_DECLS                                                                       \
+    _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wshadow\"") extern "C" \
+    {
+#define TU_END_DECLS \
+    }                \
+    _Pragma("GCC diagnostic pop")
 #else
 #define TU_BEGIN_DECLS
 #define TU_END_DECLS

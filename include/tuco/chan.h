@@ -23,6 +23,7 @@ typedef struct tu_channel tu_channel; /* the untyped channel behind every tu_cha
 TU_API tu_channel *tu_channel_make(size_t element_size, size_t capacity); /* NULL: out of memory */
 /* Nobody may be parked on it or use it again. NULL is allowed. */
 TU_API void tu_channel_free(tu_channel *channel);
+/* Copy the element from or to where the pointer says. May park. */
 TU_API TU_MUST_CHECK int tu_channel_send(tu_channel *channel, const void *element);
 TU_API TU_MUST_CHECK int tu_channel_recv(tu_channel *channel, void *element);
 /* -EAGAIN instead of parking. Never park. */
@@ -38,9 +39,11 @@ TU_END_DECLS
 /* A channel of T is spelled as a function-pointer type, so that it carries T in plain C and is the
  * same type in every file. It is never called. */
 struct tu_channel_tag;
-#define tu_chan(T)          __typeof__(__typeof__(T)(*)(struct tu_channel_tag *))
-#define tu_chan_element(c)  __typeof__((c)((struct tu_channel_tag *)0))
-#define tu_chan_untyped(c)  ((tu_channel *)(uintptr_t)(c))
+#define tu_chan(T) __typeof__(__typeof__(T)(*)(struct tu_channel_tag *))
+/* The type of its elements; the channel without it, for the tu_channel_ functions and as an argument of tu_go. */
+#define tu_chan_element(c) __typeof__((c)((struct tu_channel_tag *)0))
+#define tu_chan_untyped(c) ((tu_channel *)(uintptr_t)(c))
+/* As the tu_channel_ functions. NULL when out of memory. */
 #define tu_make_chan(T, n)  ((tu_chan(T))(uintptr_t)tu_channel_make(sizeof(T), (n)))
 #define tu_free_chan(c)     tu_channel_free(tu_chan_untyped(c))
 #define tu_close_chan(c)    tu_channel_close(tu_chan_untyped(c))
@@ -56,6 +59,7 @@ struct tu_channel_tag;
         tu_chan_element(c) *tu__p = (p); \
         f(tu_chan_untyped(c), tu__p);    \
     })
+/* v is a value of the element type, p the address of a variable of it. Results as above. */
 #define tu_send(c, v)     tu__chan_send(tu_channel_send, c, v)
 #define tu_recv(c, p)     tu__chan_recv(tu_channel_recv, c, p)
 #define tu_try_send(c, v) tu__chan_send(tu_channel_try_send, c, v)

@@ -27,6 +27,7 @@ TU_API tu_context *tu_with_deadline(tu_context *parent, int64_t deadline_ns); /*
 TU_API tu_context *tu_with_timeout(tu_context *parent, int64_t timeout_ns);
 /* A child that carries a value, found by the address of `key` from it and its descendants. */
 TU_API tu_context *tu_with_value(tu_context *parent, const void *key, void *value);
+/* NULL when none of them carries that key. */
 TU_API void *tu_context_value(const tu_context *ctx, const void *key);
 /* 0 while it lasts, then -ECANCELED, -ETIMEDOUT, or the cause it was cancelled with. */
 TU_API int tu_context_error(const tu_context *ctx);
@@ -34,6 +35,7 @@ TU_API int tu_context_error(const tu_context *ctx);
 TU_API int64_t tu_context_deadline(const tu_context *ctx);
 /* Ends it and its descendants now; `cause` is a negative errno. The first one counts. */
 TU_API void tu_context_cancel(tu_context *ctx, int cause);
+/* One reference more, one less; the last frees it. NULL is allowed. */
 TU_API tu_context *tu_context_retain(tu_context *ctx);
 TU_API void tu_context_release(tu_context *ctx);
 /* tu_context_cancel(ctx, -ECANCELED), then tu_context_release: what tu_defer wants. */

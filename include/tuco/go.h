@@ -51,6 +51,13 @@ TU_API bool tu_on_goroutine(void);
 /* The running goroutine's number (from 1), 0 on a plain thread. */
 TU_API uint64_t tu_goroutine_id(void);
 
+/* Between these two the goroutine stays on its thread, and nothing else runs there: for libraries that keep
+ * state by thread (thread-locals, OpenSSL's error queue, OpenGL). They nest; the end of the goroutine
+ * unpins. Each park then costs two switches of threads (some 10 us), so pin for as short as possible. Never
+ * park themselves; nothing on a plain thread. tu_unpin without tu_pin aborts. */
+TU_API void tu_pin(void);
+TU_API void tu_unpin(void);
+
 /* Says that a call that may block the thread for long follows (fsync, getaddrinfo, a foreign
  * library): the P is handed on at the next look of the monitor instead of after 10 ms. Never
  * needed for correctness. They nest; nothing may park in between (that aborts). */

@@ -24,6 +24,6 @@ struct tu_mem_stats {
     size_t heap_bytes; /* in pages that are backed by memory */
     size_t peak_bytes; /* largest used_bytes seen when it was asked for */
 };
-TU_API void tu_mem_stats(struct tu_mem_stats *out);
+TU_API void tu_mem_stats(struct tu_mem_stats *out); /* of all threads */
 
 TU_END_DECLS

@@ -31,7 +31,7 @@ TU_API TU_MUST_CHECK int tu_listen(tu_listener **out, const char *address,
                                    const struct tu_listen_options *options);
 /* Waits for a connection. 0 and *out, or -errno (-EMFILE, -ENFILE: nothing was accepted). May park. */
 TU_API TU_MUST_CHECK int tu_accept(tu_listener *listener, tu_conn **out);
-TU_API int tu_listener_fd(const tu_listener *listener);
+TU_API int tu_listener_fd(const tu_listener *listener); /* stays the listener's */
 /* Stops listening: parked accepts return -EBADF. Frees the listener when the last of them has. */
 TU_API void tu_listener_close(tu_listener *listener);
 
@@ -40,7 +40,7 @@ TU_API TU_MUST_CHECK int tu_dial(tu_conn **out, const char *address);
 /* Takes over a descriptor of any pollable kind (socket, pipe) and makes it non-blocking. The conn
  * owns it on success. */
 TU_API TU_MUST_CHECK int tu_conn_from_fd(tu_conn **out, int fd);
-TU_API int tu_conn_fd(const tu_conn *conn);
+TU_API int tu_conn_fd(const tu_conn *conn); /* stays the conn's */
 
 /* Reads at least one byte: the count, 0 at the end, or -errno. May park. */
 TU_API TU_MUST_CHECK ssize_t tu_read(tu_conn *conn, void *buffer, size_t size);

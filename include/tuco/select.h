@@ -69,8 +69,8 @@ TU_API TU_MUST_CHECK int64_t tu_selectv(struct tu_select_case *cases, size_t cou
 
 /* ---- what the macros are made of ---- */
 
-#define TU_SELECT_CASES 16
-#define TU_SELECT_BYTES 256
+#define TU_SELECT_CASES 16  /* of one tu_select */
+#define TU_SELECT_BYTES 256 /* of values of one tu_select */
 
 struct tu__select {
     uint8_t phase;       /* 0 new, 1 collecting, 2 running a body */
@@ -123,6 +123,8 @@ static inline int tu__select_error(const struct tu__select *s)
 }
 
 TU_END_DECLS
+
+/* ---- the macros ---- */
 
 #define tu_select()                                                                        \
     for (struct tu__select tu__select_here, *tu__sel = tu__select_begin(&tu__select_here); \

@@ -9,15 +9,16 @@
 
 TU_BEGIN_DECLS
 
+struct tu__mutex_half {
+    uint32_t locked;  /* 0 or 1 */
+    uint32_t waiting; /* 1 woken, 2 starving, and 4 for each waiter */
+};
 /* Whoever unlocks first and locks next gets it (barging), unless a waiter has waited for more than a
  * millisecond: then it is handed on in turn until the queue is served. */
 struct tu_mutex {
     union {
         uint64_t state; /* sync/mutex.c */
-        struct {
-            uint32_t locked;  /* 0 or 1 */
-            uint32_t waiting; /* 1 woken, 2 starving, and 4 for each waiter */
-        } half;
+        struct tu__mutex_half half;
     };
     uint32_t semaphore;
 };
@@ -25,7 +26,7 @@ TU_API void tu__mutex_lock_slow(struct tu_mutex *m);
 TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, bool locked);
 
 /* May park. Acquire: sees what was done before the last unlock. */
-inline void tu_mutex_lock(struct tu_mutex *m)
+TU_API inline void tu_mutex_lock(struct tu_mutex *m)
 {
     uint64_t free_state = 0;
     if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_state, 1, false,
@@ -35,7 +36,7 @@ inline void tu_mutex_lock(struct tu_mutex *m)
 }
 
 /* Of an unlocked mutex: aborts. Need not be called by who locked. Never parks. */
-inline void tu_mutex_unlock(struct tu_mutex *m)
+TU_API inline void tu_mutex_unlock(struct tu_mutex *m)
 {
     bool locked = __atomic_load_n(&m->half.locked, __ATOMIC_RELAXED) != 0;
     __atomic_store_n(&m->half.locked, 0, __ATOMIC_RELEASE);
@@ -71,6 +72,7 @@ TU_API void tu_wait_group_add(struct tu_wait_group *g, int delta);
 TU_API void tu_wait_group_done(struct tu_wait_group *g);
 TU_API int tu_wait_group_wait(struct tu_wait_group *g); /* 0, or the context's error. May park. */
 
+/* Something that is done once. */
 struct tu_once {
     uint32_t done;
     struct tu_mutex mutex;

@@ -56,7 +56,8 @@ static int prepare_lot(size_t arena, size_t per_arena)
     if (rc < 0)
         return rc;
     if (lot > 1)
-        vm_populate(first + stacks.slot_size - vm_page_size(), vm_page_size(), stacks.slot_size, lot);
+        vm_populate(first + stacks.slot_size - vm_page_size(), vm_page_size(), stacks.slot_size,
+                    lot);
     stacks.prepared += lot;
     return 0;
 }

@@ -23,6 +23,8 @@ struct g {
     struct tu__cancel *inherited; /* the one it was started with; holds a reference */
     _Atomic uint32_t why;         /* enum tu__wait while parked, for dumps */
     uint32_t nopark;              /* > 0: a park is a bug */
+    uint32_t pins;                /* tu_pin nesting */
+    struct m *pinned_to;          /* the M that alone may run it, or NULL; written by itself */
     bool deep;  /* its stack may hold pages below the top one; see goroutine_trim */
     bool alive; /* started and not finished; written by its runner */
     void (*entry)(void);

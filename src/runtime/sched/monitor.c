@@ -26,7 +26,8 @@ static bool take_from(struct p *p, struct m *m)
     barrier_all_threads(); /* pairs with the compiler barrier in tu__enter */
     expected = LOST_ASKED;
     uint32_t next = LOST_TAKEN;
-    if (atomic_load(&m->in_runtime) != 0)
+    /* In user code an M keeps its P until it gets past our question; the P may have moved before. */
+    if (atomic_load(&m->in_runtime) != 0 || atomic_load(&p->m) != m)
         next = LOST_NO;
     return atomic_compare_exchange_strong(&m->lost, &expected, next) && next == LOST_TAKEN;
 }

@@ -2,10 +2,12 @@
  *
  * The fast path never leaves goroutine stacks: who parks picks the next of its own P and switches
  * straight to it (one switch per hop; Go needs two and a search). Every 61st decision, and when the
- * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, the
- * global queue and the poller. Rejected: one shared queue (contention), handing work to other Ps at
- * once (a synchronous hand-over would always move to a cold core), waking a P for each ready
- * goroutine (a write system call per channel operation: see tu__submit).
+ * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, and, where
+ * 50 us have passed, at the global queue and the poller.
+ *
+ * Another P is woken, and steals, only where that pays (worth_helping; docs/decisions/0012). Rejected: one
+ * shared queue (contention), handing work to other Ps at once (a synchronous hand-over would always move to
+ * a cold core), waking a P for each ready goroutine (a system call per channel operation).
  */
 #include "runtime/sched/schedule.h"
 
@@ -30,9 +32,11 @@ enum {
     HOT_G = TU__LIMIT(4, 1),
     DEEP_BYTES = 3 * 1024,
     TIMER_TICKS = TU__LIMIT(16, 3),
-    POLL_TICKS = 12 * CLOCK_TICKS_4US, /* about 50 us */
-    HELP_TICKS = 12 * CLOCK_TICKS_4US, /* what waits longer is worth a wake */
-    MOVE_TICKS = CLOCK_TICKS_4US / 2,  /* what runs shorter is not worth another core's caches */
+    POLL_TICKS = 12 * CLOCK_TICKS_4US,    /* about 50 us */
+    HELP_TICKS = 12 * CLOCK_TICKS_4US,    /* what waits longer is worth a wake */
+    STREAK_TICKS = 250 * CLOCK_TICKS_4US, /* about 1 ms */
+    LINGER_TICKS = 5 * CLOCK_TICKS_4US,
+    MOVE_TICKS = CLOCK_TICKS_4US / 2, /* what runs shorter is not worth another core's caches */
 };
 
 struct sched tu__sched;
@@ -166,6 +170,8 @@ static struct runnable *global_get(struct p *p, bool batch)
         share = RUN_QUEUE_SIZE / 2;
     for (uint32_t i = 0; i < share; i++) {
         struct runnable *r = global_get_locked();
+        if (r->kind == RUNNABLE_GOROUTINE)
+            __builtin_prefetch(((struct g *)r)->sp);
         if (!run_queue_put(&p->queue, r)) {
             global_put_locked(r);
             break;
@@ -393,12 +399,42 @@ static inline struct runnable *take_runnext(struct p *p)
     return r;
 }
 
+/* Goroutines that waited long lie in cold memory: fetches the head of the one after the next, and the stack of
+ * the next, whose head was fetched a turn ago. A thief may have taken them meanwhile: what is read is only a
+ * hint. */
+__attribute__((no_sanitize("thread"))) static void warm_up(struct run_queue *q)
+{
+    uint32_t head = atomic_load_explicit(&q->head, memory_order_relaxed);
+    uint32_t left = atomic_load_explicit(&q->tail, memory_order_relaxed) - head;
+    if (left < 3 || left > RUN_QUEUE_SIZE)
+        return;
+    struct runnable *next =
+        atomic_load_explicit(&q->ring[head % RUN_QUEUE_SIZE], memory_order_relaxed);
+    __builtin_prefetch(
+        atomic_load_explicit(&q->ring[(head + 2) % RUN_QUEUE_SIZE], memory_order_relaxed));
+    if (next->kind == RUNNABLE_GOROUTINE) {
+        const char *sp = ((struct g *)next)->sp;
+        __builtin_prefetch(sp);
+        __builtin_prefetch(sp + 64);
+        __builtin_prefetch(sp + 128);
+    }
+}
+
+/* A streak of many short runs may go on until it has lasted for as long as the ring may wait. */
+static bool still_fresh(struct p *p)
+{
+    if (clock_ticks() - p->streak_began > STREAK_TICKS)
+        return false;
+    p->streak = 0;
+    return true;
+}
+
 /* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
  * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
 {
     struct runnable *r;
-    if (p->streak++ < STREAK_MAX) {
+    if (p->streak++ < STREAK_MAX || still_fresh(p)) {
         r = take_runnext(p);
         if (r)
             return r;
@@ -409,7 +445,10 @@ static inline struct runnable *pick_local(struct p *p)
         }
     }
     p->streak = 0;
+    p->streak_began = clock_ticks();
     r = run_queue_get(&p->queue);
+    if (r)
+        warm_up(&p->queue);
     if (!r)
         r = take_fresh(p);
     return r ? r : take_runnext(p);
@@ -458,6 +497,16 @@ static inline void note_run(struct m *m, struct g *g)
 #endif
 }
 
+/* A pinned goroutine runs on its own thread only: the loop will hand it this P. */
+static inline struct g *switch_target(struct m *m, struct g *g)
+{
+    if (g && __builtin_expect(g->pinned_to != NULL, 0)) {
+        m->handing = g;
+        return NULL;
+    }
+    return g;
+}
+
 void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
 {
     struct m *m = tu__m();
@@ -474,8 +523,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     m->after_arg = arg;
     note_run(m, g);
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
-    struct runnable *r = p ? pick_fast(p) : NULL;
-    struct g *next = r ? goroutine_to_run(p, r) : NULL;
+    struct runnable *r = NULL;
+    if (g->pinned_to)
+        atomic_store_explicit(&m->wake, 0,
+                              memory_order_relaxed); /* before `after` lets others find g */
+    else if (p)
+        r = pick_fast(p);
+    struct g *next = switch_target(m, r ? goroutine_to_run(p, r) : NULL);
     m->g = next;
     fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, false);
     context_switch(&g->sp, next ? next->sp : m->loop_sp);
@@ -484,6 +538,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     run_after(m);
     atomic_store_explicit(&g->why, TU__WAIT_NONE, memory_order_relaxed);
     tu__exit(m);
+}
+
+static void unpin(struct m *m, struct g *g)
+{
+    g->pins = 0;
+    g->pinned_to = NULL;
+    m->pinned = NULL;
 }
 
 static void call_entry(struct g *g)
@@ -541,12 +602,14 @@ static void goroutine_main(void)
         run_body(g);
         m = tu__m();
         struct p *p = tu__enter(m);
+        if (__builtin_expect(g->pinned_to != NULL, 0))
+            unpin(m, g);
         struct runnable *r = p ? pick_fast(p) : NULL;
         if (r && r->kind == RUNNABLE_TASK) {
             g->task = (struct task *)r;
             continue;
         }
-        struct g *next = (struct g *)r;
+        struct g *next = switch_target(m, (struct g *)r);
         m->after = bury;
         m->after_arg = g;
         m->g = next;
@@ -570,13 +633,19 @@ static void stop_spinning(struct m *m)
 }
 
 /* True if `victim` sticks in one goroutine: it makes no decision for about 4 us, while ready work usually
- * runs within 50 ns where it is. So hand-over pairs are not torn apart. */
+ * runs within 50 ns where it is. So hand-over pairs are not torn apart. Once found out, it is known until
+ * the victim's next decision: who starts goroutines in a loop is robbed of each without delay. */
 static bool stuck(struct p *victim)
 {
     uint32_t tick = atomic_load_explicit(&victim->tick, memory_order_relaxed);
+    if (atomic_load_explicit(&victim->stuck_tick, memory_order_relaxed) == tick)
+        return true;
     for (uint64_t began = clock_ticks(); clock_ticks() - began < CLOCK_TICKS_4US;)
         cpu_pause();
-    return atomic_load_explicit(&victim->tick, memory_order_relaxed) == tick;
+    if (atomic_load_explicit(&victim->tick, memory_order_relaxed) != tick)
+        return false;
+    atomic_store_explicit(&victim->stuck_tick, tick, memory_order_relaxed);
+    return true;
 }
 
 static struct runnable *steal(struct m *m, struct p *p)
@@ -604,7 +673,8 @@ static struct runnable *steal(struct m *m, struct p *p)
 /* How long one run takes here, smoothed: by decision, since the P last began to work. */
 static void measure_pace(struct p *p)
 {
-    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed), runs = tick - p->pace_tick;
+    uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed),
+             runs = tick - p->pace_tick;
     if (runs == 0)
         return;
     uint64_t now = clock_ticks();
@@ -693,7 +763,7 @@ static bool sent_on(struct m *m, struct runnable *r)
 {
     enum { PATIENCE_NS = 20000000 };
     struct g *g = (struct g *)r;
-    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || tu__sched.proc_count == 1)
+    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || g->pinned_to || tu__sched.proc_count == 1)
         return false;
     int64_t now_ns = clock_monotonic_ns();
     if (g->refused_ns == 0)
@@ -714,6 +784,17 @@ static inline bool sent_on(struct m *m, struct runnable *r)
 }
 #endif
 
+/* What waits in the global queue gets a turn in between, by time: it is old work, and starting old subtrees while
+ * newer ones are half done only makes more goroutines alive at a time. */
+static struct runnable *global_if_due(struct p *p)
+{
+    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 ||
+        clock_ticks() - p->global_ticks < POLL_TICKS)
+        return NULL;
+    p->global_ticks = clock_ticks();
+    return global_get(p, false);
+}
+
 static struct runnable *find_runnable(struct m *m)
 {
     struct p *p = m->p;
@@ -727,7 +808,7 @@ static struct runnable *find_runnable(struct m *m)
         struct runnable *r = NULL;
         if (tick % FAIRNESS_TICKS <= 1) {
             poll_if_due(m, p);
-            r = global_get(p, false);
+            r = global_if_due(p);
         }
         if (!r)
             r = pick_local(p);
@@ -744,6 +825,8 @@ static struct runnable *find_runnable(struct m *m)
             if (m->spinning) {
                 r = steal(m, p);
                 restart_pace(p);
+                if (r)
+                    p->stole_ticks = p->pace_began;
             }
         }
         if (r && sent_on(m, r))
@@ -752,7 +835,12 @@ static struct runnable *find_runnable(struct m *m)
             stop_spinning(m);
             return r;
         }
-        sleep_in_poller(m, p);
+        /* Where there was something to take a moment ago there will be more: going to sleep and being woken costs
+         * both sides a system call. */
+        if (m->spinning && clock_ticks() - p->stole_ticks < LINGER_TICKS)
+            cpu_pause();
+        else
+            sleep_in_poller(m, p);
     }
 }
 
@@ -782,18 +870,63 @@ static void machine_idle(struct m *m)
     m->p = m->next_p;
 }
 
+/* Gives this M's P to the thread to which g is pinned, and which does nothing but wait for that. */
+static void hand_over(struct m *m, struct g *g)
+{
+    struct m *to = g->pinned_to;
+    struct p *p = m->p;
+    m->p = NULL;
+    to->next_p = p;
+    /* release, both: `to` and the monitor see the P as we left it */
+    atomic_store_explicit(&p->m, to, memory_order_release);
+    atomic_store_explicit(&to->wake, 1, memory_order_release);
+    futex_wake(&to->wake, 1);
+}
+
+/* The goroutine that is pinned here has parked: its P goes to another M until somebody hands one back
+ * together with the goroutine. */
+static struct g *wait_for_pinned(struct m *m)
+{
+    struct p *p = m->p;
+    m->p = NULL;
+    /* p->m is ours until another's: a P without an M is the monitor's to give away. */
+    if (p && tu__start_machine(p) < 0)
+        atomic_store_explicit(&p->m, NULL, memory_order_release);
+    while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
+        (void)futex_wait(&m->wake, 0, -1);
+    m->p = m->next_p;
+    return m->pinned;
+}
+
+static struct g *next_to_run(struct m *m)
+{
+    if (m->pinned)
+        return wait_for_pinned(m);
+    struct g *g = m->handing;
+    m->handing = NULL;
+    if (!g) {
+        if (!m->p)
+            machine_idle(m);
+        g = goroutine_to_run(m->p, find_runnable(m));
+        if (!g) {
+            thread_sleep_ns(1000000); /* no memory for a stack: let some goroutine finish */
+            return NULL;
+        }
+    }
+    if (g->pinned_to) {
+        hand_over(m, g);
+        return NULL;
+    }
+    return g;
+}
+
 static void machine_main_loop(struct m *m)
 {
     for (;;) {
         run_after(m);
-        if (!m->p)
-            machine_idle(m);
-        struct runnable *r = find_runnable(m);
-        struct g *g = goroutine_to_run(m->p, r);
-        if (!g) {
-            thread_sleep_ns(1000000); /* no memory for a stack: let some goroutine finish */
+        struct g *g = next_to_run(m);
+        if (!g)
             continue;
-        }
         m->g = g;
         fiber_leave(&m->fiber, &g->fiber, false);
         context_switch(&m->loop_sp, g->sp);
@@ -987,6 +1120,30 @@ void tu_blocking_end(void)
     struct m *m = tu__m();
     if (m)
         atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu_pin(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    (void)tu__enter(m);
+    m->g->pins++;
+    m->g->pinned_to = m;
+    m->pinned = m->g;
+    tu__exit(m);
+}
+
+void tu_unpin(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    (void)tu__enter(m);
+    tu_check(m->g->pins > 0, "tu_unpin without tu_pin");
+    if (--m->g->pins == 0)
+        unpin(m, m->g);
+    tu__exit(m);
 }
 
 void tu_nopark_begin(void)

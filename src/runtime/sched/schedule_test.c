@@ -5,7 +5,9 @@
 #include "support/testing.h"
 
 #include <pthread.h>
+#include <tuco/chan.h>
 #include <tuco/go.h>
+#include <unistd.h>
 
 static atomic_int count;
 
@@ -181,4 +183,60 @@ TEST(schedule, full_ring_gives_half)
     CHECK_EQ(run_queue_take_half(&q, half), RUN_QUEUE_SIZE / 2);
     CHECK(half[0] == &items[0]);
     CHECK(run_queue_get(&q) == &items[RUN_QUEUE_SIZE / 2]);
+}
+
+/* TestLockOSThread: a pinned goroutine wakes up on the thread that it parked on, nobody else runs there, and
+ * pinned ones that wake each other, more of them than Ps, all come to an end. */
+static _Atomic pid_t pinned_threads[8];
+static atomic_int intruders, pinned_done;
+
+static void stay_here(tu_channel *in, tu_channel *out, uintptr_t slot)
+{
+    pid_t here = gettid();
+    long value;
+    tu_pin();
+    tu_pin();
+    tu_unpin();
+    atomic_store(&pinned_threads[slot], here = gettid());
+    for (int i = 0; i < 200; i++) {
+        if (slot == 0)
+            CHECK_EQ(tu_channel_send(out, &(long){i}), 0);
+        CHECK_EQ(tu_channel_recv(in, &value), 0);
+        CHECK_EQ(value, i);
+        CHECK_EQ(gettid(), here);
+        if (slot != 0)
+            CHECK_EQ(tu_channel_send(out, &value), 0);
+        if (i % 50 == 0)
+            CHECK_EQ(tu_sleep(100 * TU_US), 0);
+        CHECK_EQ(gettid(), here);
+    }
+    atomic_store(&pinned_threads[slot], 0);
+    if (slot % 2 == 0)
+        tu_unpin(); /* the others end pinned */
+    atomic_fetch_add(&pinned_done, 1);
+}
+
+static void wander(void)
+{
+    while (atomic_load(&pinned_done) < 8) {
+        pid_t here = gettid();
+        for (int i = 0; i < 8; i++)
+            if (atomic_load(&pinned_threads[i]) == here)
+                atomic_fetch_add(&intruders, 1);
+        tu_yield();
+    }
+}
+
+GO_TEST(schedule, pinned_goroutines_stay)
+{
+    tu_channel *ring[8];
+    for (int i = 0; i < 8; i++)
+        ring[i] = tu_channel_make(sizeof(long), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_EQ(tu_go(wander), 0);
+    for (uintptr_t i = 0; i < 8; i++)
+        CHECK_EQ(tu_go(stay_here, ring[i], ring[(i + 1) % 8], i), 0);
+    while (atomic_load(&pinned_done) < 8)
+        CHECK_EQ(tu_sleep(TU_MS), 0);
+    CHECK_EQ(atomic_load(&intruders), 0);
 }
