@@ -23,7 +23,8 @@ static void send_value(unsigned v, bool cancellable)
     int rc = tu_channel_send(channel, &v);
     values[v].send_end = sim_steps();
     values[v].sent += rc == 0;
-    EXPECT(rc == 0 || rc == -EPIPE || (cancellable && (rc == -ECANCELED || rc == -ETIMEDOUT)), "rc %d", rc);
+    EXPECT(rc == 0 || rc == -EPIPE || (cancellable && (rc == -ECANCELED || rc == -ETIMEDOUT)),
+           "rc %d", rc);
 }
 
 static bool try_send_value(unsigned v)
@@ -60,7 +61,8 @@ static void check_order(void)
 {
     for (unsigned a = 0; a < value_count; a++)
         for (unsigned b = 0; b < value_count; b++)
-            if (values[a].received && values[b].received && values[a].send_end < values[b].send_begin)
+            if (values[a].received && values[b].received &&
+                values[a].send_end < values[b].send_begin)
                 EXPECT(values[a].receive_begin < values[b].receive_end, "%u overtook %u", b, a);
 }
 
@@ -180,8 +182,7 @@ static tu_context *ending;
 
 static void cancelled_sender(unsigned first, unsigned count)
 {
-    tu_in_context(ending)
-    {
+    tu_in_context(ending) {
         for (unsigned v = first; v < first + count; v++)
             send_value(v, true);
     }
@@ -190,8 +191,7 @@ static void cancelled_sender(unsigned first, unsigned count)
 
 static void cancelled_receiver(unsigned count)
 {
-    tu_in_context(ending)
-    {
+    tu_in_context(ending) {
         for (unsigned i = 0; i < count; i++) {
             int rc = receive(true);
             EXPECT(rc == 0 || rc == -ECANCELED || rc == -ETIMEDOUT, "rc %d", rc);

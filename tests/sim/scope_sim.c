@@ -15,10 +15,8 @@ static int child(unsigned depth);
 /* Starts children; the ways out of the block are the end, break, and return from its middle. */
 static int family(unsigned depth)
 {
-    int before = alive, rc = 0;
-    (void)before;
-    tu_scope(s)
-    {
+    int rc = 0;
+    tu_scope(s) {
         unsigned n = random_below(4);
         for (unsigned i = 0; i < n; i++)
             EXPECT(tu_scope_go(&s, child, depth + 1) == 0, "");
@@ -42,8 +40,7 @@ static int child_body(unsigned depth)
     case 2: {
         unsigned v;
         tu_context *ctx = tu_with_timeout(tu_context_current(), random_between_ns(0, 2 * TU_MS));
-        tu_in_context(ctx)
-        {
+        tu_in_context(ctx) {
             rc = tu_channel_recv(never, &v);
         }
         EXPECT(rc == -ETIMEDOUT || rc == -ECANCELED, "%d", rc);
@@ -110,8 +107,7 @@ SCENARIO(scope, an_error_ends_the_others)
 {
     never = tu_channel_make(sizeof(unsigned), 0);
     int n = 1 + (int)random_below(4), result = 1, errors = 0;
-    tu_scope(s)
-    {
+    tu_scope(s) {
         for (int i = 0; i < n; i++) {
             int error = random_below(2) ? -(100 + i) : 0;
             errors += error < 0;
@@ -168,8 +164,7 @@ static void short_lived(unsigned i)
     tu_context_release(tree[i]);
     int ended = tu_context_error(ctx);
     EXPECT(ended == 0 || legal_end(ended), "%d", ended);
-    tu_in_context(ctx)
-    {
+    tu_in_context(ctx) {
         int rc = tu_sleep(random_between_ns(0, TU_MS));
         EXPECT(rc == 0 || rc == tu_context_error(ctx), "%d", rc);
     }

@@ -45,12 +45,13 @@ static void drain_and_check(void)
         tu__channel_verify(channels[i]);
         while (tu_channel_try_recv(channels[i], &v) == 0)
             note_received(v, i);
-        EXPECT(!channels[i]->receivers.head && !channels[i]->senders.head, "somebody is still queued");
+        EXPECT(!channels[i]->receivers.head && !channels[i]->senders.head,
+               "somebody is still queued");
         tu_channel_free(channels[i]);
     }
     for (unsigned v = 0; v < value_count; v++)
-        EXPECT(sent_to[v] == received_from[v], "value %u: sent to %d, received from %d", v, sent_to[v],
-               received_from[v]);
+        EXPECT(sent_to[v] == received_from[v], "value %u: sent to %d, received from %d", v,
+               sent_to[v], received_from[v]);
 }
 
 /* ---- every select may end in any way ---- */
@@ -125,8 +126,7 @@ static void note_chosen(struct attempt *a, int64_t chosen, int64_t began_ns)
 
 static void try_everything(unsigned rounds)
 {
-    tu_in_context(ending)
-    {
+    tu_in_context(ending) {
         for (unsigned i = 0; i < rounds; i++) {
             struct attempt a;
             make_attempt(&a);
@@ -149,7 +149,8 @@ SCENARIO(select, anything_may_win)
 {
     unsigned n = 2 + random_below(4), rounds = 1 + random_below(5);
     make_channels(2);
-    ending = random_below(2) ? tu_with_timeout(NULL, random_between_ns(0, 5 * TU_MS)) : tu_with_cancel(NULL);
+    ending = random_below(2) ? tu_with_timeout(NULL, random_between_ns(0, 5 * TU_MS))
+                             : tu_with_cancel(NULL);
     tu_wait_group_add(&parties, (int)n);
     for (unsigned i = 0; i < n; i++) {
         if (random_below(5) == 0)
@@ -191,8 +192,9 @@ static void only_receive(unsigned count)
         unsigned v[CHANNELS], first = random_below(CHANNELS);
         struct tu_select_case cases[CHANNELS] = {0};
         for (unsigned k = 0; k < CHANNELS; k++)
-            cases[k] = (struct tu_select_case){
-                .kind = TU_SELECT_RECV, .channel = channels[(first + k) % CHANNELS], .element = &v[k]};
+            cases[k] = (struct tu_select_case){.kind = TU_SELECT_RECV,
+                                               .channel = channels[(first + k) % CHANNELS],
+                                               .element = &v[k]};
         int64_t chosen = tu_selectv(cases, CHANNELS);
         EXPECT(chosen >= 0 && cases[chosen].error == 0, "%lld", (long long)chosen);
         note_received(v[chosen], (first + (unsigned)chosen) % CHANNELS);

@@ -80,7 +80,9 @@ static int collect(struct poll *poll, struct poll_event *events, int capacity)
 {
     struct epoll_event raw[POLL_EVENTS_MAX];
     int fd = pollers[poll->wake_fd].epoll_fd;
-    int n = fd == 0 ? 0 : epoll_wait(fd, raw, capacity < POLL_EVENTS_MAX ? capacity : POLL_EVENTS_MAX, 0);
+    int n = fd == 0
+                ? 0
+                : epoll_wait(fd, raw, capacity < POLL_EVENTS_MAX ? capacity : POLL_EVENTS_MAX, 0);
     for (int i = 0; i < n; i++) {
         unsigned in = raw[i].events, mask = 0;
         if (in & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))

@@ -25,9 +25,9 @@ struct vthread {
     char name[16];
     void *(*run)(void *arg);
     void *arg;
-    int64_t priority;      /* PCT: the highest runs */
-    uint64_t frozen_until; /* step */
-    uint64_t ran;          /* steps since it last waited or was set back */
+    int64_t priority;                        /* PCT: the highest runs */
+    uint64_t frozen_until;                   /* step */
+    uint64_t ran;                            /* steps since it last waited or was set back */
     struct pending_store buffer[BUFFER_MAX]; /* oldest first */
     unsigned buffered;
     char tls[TLS_BYTES]; /* while it does not run */

@@ -84,8 +84,8 @@ static int run_many(const char *program, uint64_t first, uint64_t count)
             const struct scenario *s = scenario_of(seed);
             fprintf(stderr, "seed %llu failed in %s.%s%s; replay: %s --seed %llu --trace 200\n",
                     (unsigned long long)seed, s->suite, s->name,
-                    WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? " (ran for 60 s)" : "", program,
-                    (unsigned long long)seed);
+                    WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? " (ran for 60 s)" : "",
+                    program, (unsigned long long)seed);
             return 1;
         }
     }
@@ -98,8 +98,8 @@ static int run_one(uint64_t seed)
 {
     const struct scenario *s = scenario_of(seed);
     run_seed(seed);
-    printf("ok   seed %llu: %s.%s, %llu steps, schedule %016llx\n", (unsigned long long)seed, s->suite, s->name,
-           (unsigned long long)sim_steps(), (unsigned long long)sim_schedule());
+    printf("ok   seed %llu: %s.%s, %llu steps, schedule %016llx\n", (unsigned long long)seed,
+           s->suite, s->name, (unsigned long long)sim_steps(), (unsigned long long)sim_schedule());
     return 0;
 }
 
@@ -108,7 +108,8 @@ static int run_one(uint64_t seed)
 static void fix_addresses(char **argv)
 {
     int now = personality(0xffffffff);
-    if (now == -1 || now & ADDR_NO_RANDOMIZE || personality((unsigned long)now | ADDR_NO_RANDOMIZE) == -1)
+    if (now == -1 || now & ADDR_NO_RANDOMIZE ||
+        personality((unsigned long)now | ADDR_NO_RANDOMIZE) == -1)
         return;
     execv("/proc/self/exe", argv);
 }
@@ -137,7 +138,9 @@ int main(int argc, char **argv)
         if (strstr((*s)->name, only) && chosen_count < sizeof chosen / sizeof chosen[0])
             chosen[chosen_count++] = *s;
     if (argc % 2 == 0 || chosen_count == 0) {
-        fprintf(stderr, "usage: %s [--seeds N] [--first S] | --seed S [--trace POINTS]; --only NAME\n", argv[0]);
+        fprintf(stderr,
+                "usage: %s [--seeds N] [--first S] | --seed S [--trace POINTS]; --only NAME\n",
+                argv[0]);
         return 2;
     }
     return one ? run_one(first) : run_many(argv[0], first, count);

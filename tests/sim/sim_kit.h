@@ -24,21 +24,21 @@ struct scenario {
     void (*run)(void);
 };
 
-#define SCENARIO(s, n)                                                 \
-    static void scenario_##s##_##n(void);                              \
+#define SCENARIO(s, n)                                                          \
+    static void scenario_##s##_##n(void);                                       \
     static const struct scenario case_##s##_##n = {#s, #n, scenario_##s##_##n}; \
-    static const struct scenario *const pointer_##s##_##n              \
-        __attribute__((used, section("scenarios"))) = &case_##s##_##n; \
+    static const struct scenario *const pointer_##s##_##n                       \
+        __attribute__((used, section("scenarios"))) = &case_##s##_##n;          \
     static void scenario_##s##_##n(void)
 
-#define EXPECT(c, ...)                                                                      \
-    do {                                                                                    \
-        if (!(c))                                                                           \
+#define EXPECT(c, ...)                                                                         \
+    do {                                                                                       \
+        if (!(c))                                                                              \
             sim_finding("%s:%d: expected %s: " SIM_FIRST(__VA_ARGS__, ""), __FILE__, __LINE__, \
-                        #c SIM_REST(__VA_ARGS__));                                          \
+                        #c SIM_REST(__VA_ARGS__));                                             \
     } while (0)
-#define SIM_FIRST(a, ...)  a
-#define SIM_REST(a, ...)   , ##__VA_ARGS__
+#define SIM_FIRST(a, ...) a
+#define SIM_REST(a, ...)  , ##__VA_ARGS__
 
 static inline uint32_t random_below(uint32_t n)
 {

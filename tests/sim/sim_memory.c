@@ -134,7 +134,8 @@ void sim_drain_someone(void)
     if (t->buffered > 0)
         drain_one(t);
     for (int i = 0; i < sim.count; i++)
-        while (sim.threads[i].buffered > 0 && sim.threads[i].buffer[0].step + STEPS_IN_BUFFER < sim.step)
+        while (sim.threads[i].buffered > 0 &&
+               sim.threads[i].buffer[0].step + STEPS_IN_BUFFER < sim.step)
             drain_one(&sim.threads[i]);
 }
 

@@ -13,7 +13,8 @@
 
 static unsigned ready_count(const struct p *p)
 {
-    return PEEK(p->queue.tail) - PEEK(p->queue.head) + (PEEK(p->queue.runnext) != NULL) + p->fresh_count;
+    return PEEK(p->queue.tail) - PEEK(p->queue.head) + (PEEK(p->queue.runnext) != NULL) +
+           p->fresh_count;
 }
 
 void oracle_describe(void)
@@ -23,8 +24,8 @@ void oracle_describe(void)
     for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
         const struct p *p = &tu__sched.procs[i];
         fprintf(stderr, "  P %u: %s, ready %u (runnext %p, fresh %u), tick %u, M %p\n", i,
-                PEEK(p->asleep) ? "asleep" : "awake", ready_count(p), (void *)PEEK(p->queue.runnext),
-                p->fresh_count, PEEK(p->tick), (void *)PEEK(p->m));
+                PEEK(p->asleep) ? "asleep" : "awake", ready_count(p),
+                (void *)PEEK(p->queue.runnext), p->fresh_count, PEEK(p->tick), (void *)PEEK(p->m));
     }
 }
 

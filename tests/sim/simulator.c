@@ -26,7 +26,13 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { STACK_BYTES = 256 << 10, STEPS_MAX = 4000000, PAUSE_NS = 200, IDLE_ROUNDS_MAX = 6, STEPS_ALONE = 5000 };
+enum {
+    STACK_BYTES = 256 << 10,
+    STEPS_MAX = 4000000,
+    PAUSE_NS = 200,
+    IDLE_ROUNDS_MAX = 6,
+    STEPS_ALONE = 5000
+};
 #define MONITOR "tuco-monitor" /* what it does is a fall-back, and keeps nobody alive */
 
 struct simulation sim;
@@ -115,14 +121,18 @@ static void describe(void)
 {
     const struct sim_plan *p = &sim.plan;
     sim_print_trace();
-    fprintf(stderr, "  seed %llu: policy %s, %u Ps, a choice every %u steps, %u ns a step%s%s; step %llu, "
-            "%.6f ms\n", (unsigned long long)p->seed, policy_names[p->policy], p->procs, p->switch_every,
+    fprintf(stderr,
+            "  seed %llu: policy %s, %u Ps, a choice every %u steps, %u ns a step%s%s; step %llu, "
+            "%.6f ms\n",
+            (unsigned long long)p->seed, policy_names[p->policy], p->procs, p->switch_every,
             p->step_ns, p->buffers ? ", store buffers" : "", p->spurious ? ", spurious wakes" : "",
             (unsigned long long)sim.step, (double)(sim.now_ns - SIM_EPOCH_NS) / 1e6);
     for (int i = 0; i < sim.count; i++) {
         struct vthread *t = &sim.threads[i];
         fprintf(stderr, "  thread %d %s%s: %s", i, t->name, t == sim.current ? " (current)" : "",
-                t->state == RUNNABLE ? "runnable" : t->state == DEAD ? "ended" : t->what);
+                t->state == RUNNABLE ? "runnable"
+                : t->state == DEAD   ? "ended"
+                                     : t->what);
         if (t->state == BLOCKED)
             fprintf(stderr, " on %p", t->wait.on);
         fprintf(stderr, "\n");
@@ -274,7 +284,8 @@ static void advance_time(void)
         sim_when_stuck();
     for (int i = 0; i < sim.count; i++) {
         struct vthread *t = &sim.threads[i];
-        if (t->state == BLOCKED && t->wait.deadline_ns != INT64_MAX && strcmp(t->name, MONITOR) != 0)
+        if (t->state == BLOCKED && t->wait.deadline_ns != INT64_MAX &&
+            strcmp(t->name, MONITOR) != 0)
             only_monitor = false;
     }
     if (next_ns == INT64_MAX)

@@ -44,7 +44,7 @@ struct sim_plan {
 /* Runs main_fn(arg) as the first virtual thread and returns when it has returned; once a process. */
 void sim_run(uint64_t seed, void (*main_fn)(void *arg), void *arg);
 const struct sim_plan *sim_plan(void);
-uint64_t sim_steps(void); /* so far: a logical clock */
+uint64_t sim_steps(void);    /* so far: a logical clock */
 uint64_t sim_schedule(void); /* a hash of all switches so far: equal for equal runs */
 
 /* The scenario's own random numbers: a stream of the seed that the schedule does not disturb. */
@@ -66,8 +66,8 @@ void sim_trace(unsigned points);
 
 /* ---- for sim_floor.c ---- */
 struct sim_wait {
-    const void *on;      /* a futex word or a poller; NULL: only the deadline */
-    int64_t deadline_ns; /* or INT64_MAX */
+    const void *on;                /* a futex word or a poller; NULL: only the deadline */
+    int64_t deadline_ns;           /* or INT64_MAX */
     bool (*ready)(const void *on); /* asked while it waits; NULL: only sim_wake ends the wait */
 };
 /* Blocks the virtual thread. True: woken; false: the deadline has passed. */

@@ -108,9 +108,9 @@ static void work(void *unused)
 
 static void await(void *unused)
 {
-    tu_context *ctx = random_below(3) ? NULL : tu_with_timeout(NULL, random_between_ns(0, 2 * TU_MS));
-    tu_in_context(ctx)
-    {
+    tu_context *ctx =
+        random_below(3) ? NULL : tu_with_timeout(NULL, random_between_ns(0, 2 * TU_MS));
+    tu_in_context(ctx) {
         int rc = tu_wait_group_wait(&group);
         EXPECT(rc == 0 ? working == 0 : rc == -ETIMEDOUT && ctx, "rc %d, %d at work", rc, working);
     }

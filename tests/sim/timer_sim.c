@@ -34,8 +34,7 @@ static tu_context *ending;
 
 static void sleep_until_ended(void)
 {
-    tu_in_context(ending)
-    {
+    tu_in_context(ending) {
         for (;;) {
             int rc = tu_sleep(random_between_ns(0, 10 * TU_MS));
             if (rc == 0)
@@ -104,8 +103,8 @@ static void start_and_stop(unsigned index, unsigned rounds)
         if (tu__timer_stop(&p->timer))
             p->stops++;
         EXPECT(!p->inside, "fire runs after tu__timer_stop");
-        EXPECT(p->starts == p->fires + p->stops, "%d starts, %d fires, %d stops", p->starts, p->fires,
-               p->stops);
+        EXPECT(p->starts == p->fires + p->stops, "%d starts, %d fires, %d stops", p->starts,
+               p->fires, p->stops);
     }
     tu_wait_group_done(&parties);
 }
@@ -145,7 +144,8 @@ SCENARIO(timer, none_is_missed)
             EXPECT(tu_sleep(TU_MS) == 0, "");
     EXPECT(tu_sleep(5 * TU_MS) == 0, "");
     for (unsigned i = 0; i < TIMERS; i++)
-        EXPECT(probes[i].starts == probes[i].fires, "%d starts, %d fires", probes[i].starts, probes[i].fires);
+        EXPECT(probes[i].starts == probes[i].fires, "%d starts, %d fires", probes[i].starts,
+               probes[i].fires);
 }
 
 /* ---- deadlines beside a goroutine that holds its P ---- */

@@ -52,7 +52,8 @@ __attribute__((constructor)) static void from_environment(void)
     char *rest = NULL;
     unsigned long nth = text ? strtoul(text, &rest, 10) : 0;
     if (nth > 0)
-        failing_reset(FAILING_SOMETIMES, (unsigned)nth, *rest == ':' ? (unsigned)strtoul(rest + 1, NULL, 10) : 1);
+        failing_reset(FAILING_SOMETIMES, (unsigned)nth,
+                      *rest == ':' ? (unsigned)strtoul(rest + 1, NULL, 10) : 1);
 }
 
 static uint64_t next_random(void)
@@ -86,7 +87,8 @@ static enum verdict judge(const char *name, bool can_be_disturbed)
             return MAKE_IT;
         atomic_store(&plan.hit, name);
         return DISTURB;
-    case FAILING_SOMETIMES: return can_be_disturbed && next_random() % plan.nth == 0 ? DISTURB : MAKE_IT;
+    case FAILING_SOMETIMES:
+        return can_be_disturbed && next_random() % plan.nth == 0 ? DISTURB : MAKE_IT;
     default: return MAKE_IT;
     }
 }
@@ -105,30 +107,42 @@ static enum verdict judge(const char *name, bool can_be_disturbed)
         return __real_##name arguments;                                        \
     }
 
-FAIL_OR_CALL(int, socket, -1, EMFILE, (int domain, int type, int protocol), (domain, type, protocol))
-FAIL_OR_CALL(int, bind, -1, EADDRINUSE, (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
-FAIL_OR_CALL(int, listen, -1, EADDRINUSE, (int fd, int backlog), (fd, backlog))
-FAIL_OR_CALL(int, connect, -1, ENETUNREACH, (int fd, const struct sockaddr *address, socklen_t size),
+FAIL_OR_CALL(int, socket, -1, EMFILE, (int domain, int type, int protocol),
+             (domain, type, protocol))
+FAIL_OR_CALL(int, bind, -1, EADDRINUSE, (int fd, const struct sockaddr *address, socklen_t size),
              (fd, address, size))
-FAIL_OR_CALL(int, setsockopt, -1, ENOBUFS, (int fd, int level, int name, const void *value, socklen_t size),
+FAIL_OR_CALL(int, listen, -1, EADDRINUSE, (int fd, int backlog), (fd, backlog))
+FAIL_OR_CALL(int, connect, -1, ENETUNREACH,
+             (int fd, const struct sockaddr *address, socklen_t size), (fd, address, size))
+FAIL_OR_CALL(int, setsockopt, -1, ENOBUFS,
+             (int fd, int level, int name, const void *value, socklen_t size),
              (fd, level, name, value, size))
-FAIL_OR_CALL(int, getsockopt, -1, ENOBUFS, (int fd, int level, int name, void *value, socklen_t *size),
+FAIL_OR_CALL(int, getsockopt, -1, ENOBUFS,
+             (int fd, int level, int name, void *value, socklen_t *size),
              (fd, level, name, value, size))
 FAIL_OR_CALL(int, epoll_create1, -1, EMFILE, (int flags), (flags))
 FAIL_OR_CALL(int, eventfd, -1, EMFILE, (unsigned count, int flags), (count, flags))
-FAIL_OR_CALL(void *, mmap, MAP_FAILED, ENOMEM, (void *address, size_t size, int protection, int flags, int fd, off_t at),
+FAIL_OR_CALL(void *, mmap, MAP_FAILED, ENOMEM,
+             (void *address, size_t size, int protection, int flags, int fd, off_t at),
              (address, size, protection, flags, fd, at))
-FAIL_OR_CALL(int, madvise, -1, ENOMEM, (void *address, size_t size, int advice), (address, size, advice))
-FAIL_OR_CALL(int, mprotect, -1, ENOMEM, (void *address, size_t size, int protection), (address, size, protection))
+FAIL_OR_CALL(int, madvise, -1, ENOMEM, (void *address, size_t size, int advice),
+             (address, size, advice))
+FAIL_OR_CALL(int, mprotect, -1, ENOMEM, (void *address, size_t size, int protection),
+             (address, size, protection))
 FAIL_OR_CALL(int, pipe2, -1, EMFILE, (int ends[2], int flags), (ends, flags))
 FAIL_OR_CALL(int, fsync, -1, EIO, (int fd), (fd))
 
 /* An error number, not errno. */
-int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg);
-int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *arg)
+int __real_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg);
+int __wrap_pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
+                          void *arg)
 {
-    return judge("pthread_create", false) == REFUSE ? EAGAIN : __real_pthread_create(thread, attributes, run, arg);
+    return judge("pthread_create", false) == REFUSE
+               ? EAGAIN
+               : __real_pthread_create(thread, attributes, run, arg);
 }
 
 /* ---- calls that may also be disturbed ---- */
@@ -158,41 +172,44 @@ int __wrap_epoll_ctl(int epoll_fd, int operation, int fd, struct epoll_event *ev
 /* Changing a registration to what it is makes the kernel look again, and report what is ready. */
 static bool edge_follows(int fd)
 {
-    int epoll_fd = fd >= 0 && fd < DESCRIPTORS ? atomic_load_explicit(&known[fd].epoll_fd, memory_order_acquire) : 0;
+    int epoll_fd = fd >= 0 && fd < DESCRIPTORS
+                       ? atomic_load_explicit(&known[fd].epoll_fd, memory_order_acquire)
+                       : 0;
     return epoll_fd > 0 && __real_epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, &known[fd].event) == 0;
 }
 
-#define TRANSFER(name, parameters, arguments, fd, size)                        \
-    ssize_t __real_##name parameters;                                          \
-    ssize_t __wrap_##name parameters;                                          \
-    ssize_t __wrap_##name parameters                                           \
-    {                                                                          \
-        switch (judge(#name, true)) {                                          \
-        case REFUSE: errno = ECONNRESET; return -1;                            \
-        case DISTURB:                                                          \
-            if (next_random() % 3 == 0) {                                      \
-                errno = EINTR;                                                 \
-                return -1;                                                     \
-            }                                                                  \
-            if (next_random() % 2 == 0 && edge_follows(fd)) {                  \
-                errno = EAGAIN;                                                \
-                return -1;                                                     \
-            }                                                                  \
-            if (size > 1) {                                                    \
-                size = 1 + next_random() % (size - 1);                         \
-                ssize_t n = __real_##name arguments;                           \
-                int error = errno;                                             \
-                (void)edge_follows(fd);                                        \
-                errno = error;                                                 \
-                return n;                                                      \
-            }                                                                  \
-            return __real_##name arguments;                                    \
-        default: return __real_##name arguments;                               \
-        }                                                                      \
+#define TRANSFER(name, parameters, arguments, fd, size)       \
+    ssize_t __real_##name parameters;                         \
+    ssize_t __wrap_##name parameters;                         \
+    ssize_t __wrap_##name parameters                          \
+    {                                                         \
+        switch (judge(#name, true)) {                         \
+        case REFUSE: errno = ECONNRESET; return -1;           \
+        case DISTURB:                                         \
+            if (next_random() % 3 == 0) {                     \
+                errno = EINTR;                                \
+                return -1;                                    \
+            }                                                 \
+            if (next_random() % 2 == 0 && edge_follows(fd)) { \
+                errno = EAGAIN;                               \
+                return -1;                                    \
+            }                                                 \
+            if (size > 1) {                                   \
+                size = 1 + next_random() % (size - 1);        \
+                ssize_t n = __real_##name arguments;          \
+                int error = errno;                            \
+                (void)edge_follows(fd);                       \
+                errno = error;                                \
+                return n;                                     \
+            }                                                 \
+            return __real_##name arguments;                   \
+        default: return __real_##name arguments;              \
+        }                                                     \
     }
 
 TRANSFER(read, (int fd, void *buffer, size_t size), (fd, buffer, size), fd, size)
-TRANSFER(send, (int fd, const void *buffer, size_t size, int flags), (fd, buffer, size, flags), fd, size)
+TRANSFER(send, (int fd, const void *buffer, size_t size, int flags), (fd, buffer, size, flags), fd,
+         size)
 
 /* Eight bytes are an eventfd's: all or nothing, and never a full disk. */
 ssize_t __real_write(int fd, const void *buffer, size_t size);
@@ -216,9 +233,7 @@ ssize_t __wrap_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     switch (judge("sendmsg", true)) {
     case REFUSE: errno = EPIPE; return -1;
-    case DISTURB:
-        errno = next_random() % 2 == 0 && edge_follows(fd) ? EAGAIN : EINTR;
-        return -1;
+    case DISTURB: errno = next_random() % 2 == 0 && edge_follows(fd) ? EAGAIN : EINTR; return -1;
     default: return __real_sendmsg(fd, message, flags);
     }
 }
@@ -245,12 +260,12 @@ int __wrap_epoll_wait(int fd, struct epoll_event *events, int capacity, int time
     return __real_epoll_wait(fd, events, capacity, timeout_ms);
 }
 
-int __real_epoll_pwait2(int fd, struct epoll_event *events, int capacity, const struct timespec *timeout,
-                        const sigset_t *mask);
-int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int capacity, const struct timespec *timeout,
-                        const sigset_t *mask);
-int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int capacity, const struct timespec *timeout,
-                        const sigset_t *mask)
+int __real_epoll_pwait2(int fd, struct epoll_event *events, int capacity,
+                        const struct timespec *timeout, const sigset_t *mask);
+int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int capacity,
+                        const struct timespec *timeout, const sigset_t *mask);
+int __wrap_epoll_pwait2(int fd, struct epoll_event *events, int capacity,
+                        const struct timespec *timeout, const sigset_t *mask)
 {
     switch (judge("epoll_pwait2", true)) {
     case REFUSE: errno = ENOSYS; return -1; /* an older kernel */

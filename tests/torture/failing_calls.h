@@ -11,13 +11,13 @@
 #include <stdbool.h>
 
 enum failing_mode {
-    FAILING_NONE,     /* only counts */
-    FAILING_ONCE,     /* the Nth call fails with the first error of its list (memory, descriptors ...) */
+    FAILING_NONE, /* only counts */
+    FAILING_ONCE, /* the Nth call fails with the first error of its list (memory, descriptors ...) */
     FAILING_FOREVER,  /* the Nth call and every later one of the same name */
     FAILING_HARMLESS, /* the Nth call: EINTR, a short transfer, EAGAIN: nobody may notice */
     FAILING_SOMETIMES /* every Nth call on average, harmless, by a seed */
 };
 
 void failing_reset(enum failing_mode mode, unsigned nth, unsigned seed);
-unsigned failing_count(void);       /* calls so far */
-const char *failing_hit(void);      /* the name of the call that failed, or NULL: none yet */
+unsigned failing_count(void);  /* calls so far */
+const char *failing_hit(void); /* the name of the call that failed, or NULL: none yet */

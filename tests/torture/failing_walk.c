@@ -21,7 +21,7 @@ enum { WENT_WELL = 0, TOLD = 10 }; /* exit status of a run: no error, or an erro
 enum { BYTES = 3000, GOROUTINES = 40 };
 
 static int64_t patience_ns; /* how long the client waits for its echo */
-static int first_error; /* the first that any operation returned */
+static int first_error;     /* the first that any operation returned */
 
 static int note(int rc)
 {
@@ -108,10 +108,8 @@ static void network(const char *address)
     if (note(tu_listen(&l, address, NULL)) < 0)
         return;
     tu_context *limit = tu_with_timeout(NULL, 2 * patience_ns);
-    tu_in_context(limit)
-    {
-        tu_scope(s)
-        {
+    tu_in_context(limit) {
+        tu_scope(s) {
             note(tu_scope_go(&s, accept_one, l));
             talk(address);
             tu_scope_cancel(&s);
@@ -241,15 +239,16 @@ static int walk(const char *name, enum failing_mode mode, unsigned from, unsigne
             fine++;
         } else {
             failures++;
-            fprintf(stderr, "FAIL %s, call %u: %s (status %#x); replay: --mode %d --call %u\n", name, nth,
+            fprintf(stderr, "FAIL %s, call %u: %s (status %#x); replay: --mode %d --call %u\n",
+                    name, nth,
                     WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? "hung"
                     : WIFSIGNALED(status)                              ? "crashed"
                                                                        : "wrong",
                     status, (int)mode, nth);
         }
     }
-    printf("%s %s: %u calls, %u told as errors, %u without effect, %u wrong\n", failures ? "FAIL" : "ok  ", name,
-           last, told, fine, failures);
+    printf("%s %s: %u calls, %u told as errors, %u without effect, %u wrong\n",
+           failures ? "FAIL" : "ok  ", name, last, told, fine, failures);
     fflush(stdout);
     return failures > 0;
 }

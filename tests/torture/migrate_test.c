@@ -29,8 +29,7 @@ static void wander(void *arg)
         tu_context *limit = tu_with_timeout(NULL, TU_US);
         int v;
         before = tu__m();
-        tu_in_context(limit)
-        {
+        tu_in_context(limit) {
             CHECK_EQ(tu_channel_recv(c, &v), -ETIMEDOUT);
         }
         note_move(before);

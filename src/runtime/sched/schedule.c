@@ -763,7 +763,8 @@ static bool sent_on(struct m *m, struct runnable *r)
 {
     enum { PATIENCE_NS = 20000000 };
     struct g *g = (struct g *)r;
-    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || g->pinned_to || tu__sched.proc_count == 1)
+    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || g->pinned_to ||
+        tu__sched.proc_count == 1)
         return false;
     int64_t now_ns = clock_monotonic_ns();
     if (g->refused_ns == 0)
