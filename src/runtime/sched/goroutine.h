@@ -35,7 +35,7 @@ struct g {
     void *stack_low; /* lowest usable address, above the guard */
     struct fiber fiber;
 #if TU__MIGRATE
-    struct m *ran_on; /* whoever ran it last, which does not run it again at once */
+    struct m *ran_on;   /* whoever ran it last, which does not run it again at once */
     int64_t refused_ns; /* since when; 0: not yet */
 #endif
 };
