@@ -32,8 +32,13 @@ TU_API TU_MUST_CHECK int tu_listen(tu_listener **out, const char *address,
 /* Waits for a connection. 0 and *out, or -errno (-EMFILE, -ENFILE: nothing was accepted). May park. */
 TU_API TU_MUST_CHECK int tu_accept(tu_listener *listener, tu_conn **out);
 TU_API int tu_listener_fd(const tu_listener *listener); /* stays the listener's */
-/* Stops listening: parked accepts return -EBADF. Frees the listener when the last of them has. */
+/* Stops listening, once: accepts, parked ones and later ones, return -EBADF. Drops a reference, that of
+ * tu_listen; the last one frees. */
 TU_API void tu_listener_close(tu_listener *listener);
+/* For a goroutine that goes on accepting while another may close: it holds a reference of its own.
+ *     tu_go(accept_loop, tu_listener_retain(listener));    and at its end: tu_listener_release(listener) */
+TU_API tu_listener *tu_listener_retain(tu_listener *listener);
+TU_API void tu_listener_release(tu_listener *listener);
 
 /* Connects; may park. */
 TU_API TU_MUST_CHECK int tu_dial(tu_conn **out, const char *address);

@@ -34,6 +34,7 @@
 #include "base/check.h"
 
 #include <string.h>
+#include <tuco/defer.h>
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
@@ -522,6 +523,7 @@ bool connection_accept(struct server *server, tu_conn *conn)
 void connection_accept_loop(struct server *server, tu_listener *listener)
 {
     int64_t told_ns = 0;
+    tu_defer(tu_listener_release, listener);
     for (;;) {
         tu_conn *conn;
         int result = tu_accept(listener, &conn);

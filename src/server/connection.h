@@ -6,7 +6,7 @@
 
 struct server;
 
-/* Accepts from `listener` until it is closed (tu_listener_close): the body of one goroutine for each
+/* Accepts from `listener` until it is closed, and drops a reference to it: the body of one goroutine for each
  * listening socket. Turns away clients over maxclients, and strangers in protected mode; when
  * descriptors are used up it says so in the log and waits for some to come back. May park. */
 void connection_accept_loop(struct server *server, tu_listener *listener);

@@ -40,7 +40,10 @@ static bool is_absent(int rc)
 
 static int start_accepting(struct server *server, tu_listener *listener)
 {
-    return tu_go(connection_accept_loop, server, listener);
+    int rc = tu_go(connection_accept_loop, server, tu_listener_retain(listener));
+    if (rc < 0)
+        tu_listener_release(listener);
+    return rc;
 }
 
 /* One word of `bind`. 0 also when it was optional and absent. */

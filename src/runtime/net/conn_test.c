@@ -189,6 +189,38 @@ GO_TEST(conn, handler_parks_in_read_and_write)
     tu_listener_close(l);
 }
 
+/* An accept loop between two accepts while another goroutine closes and frees the listener: used after free before
+ * listeners were counted. */
+static void accept_until_closed(tu_listener *l)
+{
+    tu_conn *c;
+    int rc;
+    while ((rc = tu_accept(l, &c)) == 0) {
+        tu_close(c);
+        CHECK_EQ(tu_sleep(TU_MS), 0);
+    }
+    CHECK_EQ(rc, -EBADF);
+    tu_listener_release(l);
+    atomic_fetch_add(&finished, 1);
+}
+
+GO_TEST(conn, close_between_two_accepts)
+{
+    atomic_store(&finished, 0);
+    for (int i = 0; i < 50; i++) {
+        char address[32];
+        tu_conn *c = NULL;
+        tu_listener *l = listen_any(address, sizeof address);
+        CHECK_EQ(tu_go(accept_until_closed, tu_listener_retain(l)), 0);
+        REQUIRE(tu_dial(&c, address) == 0);
+        tu_close(c);
+        tu_yield();
+        tu_listener_close(l);
+        while (atomic_load(&finished) <= i)
+            CHECK_EQ(tu_sleep(TU_MS / 10), 0);
+    }
+}
+
 GO_TEST(conn, data_and_end_together)
 {
     char address[32], buffer[256];

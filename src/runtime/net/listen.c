@@ -1,4 +1,6 @@
-/* listen.c - listening, accepting and dialling. A listener is a conn that is only waited on. */
+/* listen.c - listening, accepting and dialling. A listener is a conn that is only waited on, and that is not
+ * recycled before the listener's last reference is dropped: so an accept that comes after the close finds
+ * this conn, closed, and never another one's. */
 #include "base/check.h"
 #include "platform/socket.h"
 #include "runtime/net/address.h"
@@ -7,7 +9,8 @@
 #include <tuco/mem.h>
 
 struct tu_listener {
-    struct tu_conn *conn; /* recycled when closed and the last accept has left */
+    struct tu_conn *conn; /* holds a reference to it */
+    _Atomic uint32_t references;
 };
 
 int tu_listen(tu_listener **out, const char *address, const struct tu_listen_options *options)
@@ -33,8 +36,29 @@ int tu_listen(tu_listener **out, const char *address, const struct tu_listen_opt
         tu_free(l);
         return rc;
     }
+    bool open = tu__conn_enter(l->conn);
+    tu_check(open, "tu_listen: a new conn is closed");
+    atomic_store_explicit(&l->references, 1, memory_order_relaxed);
     *out = l;
     return 0;
+}
+
+tu_listener *tu_listener_retain(tu_listener *listener)
+{
+    uint32_t before = atomic_fetch_add_explicit(&listener->references, 1, memory_order_relaxed);
+    tu_check(before > 0, "tu_listener_retain of a listener that is gone");
+    return listener;
+}
+
+void tu_listener_release(tu_listener *listener)
+{
+    /* acq_rel: what others did with the listener happened before it is freed */
+    uint32_t before = atomic_fetch_sub_explicit(&listener->references, 1, memory_order_acq_rel);
+    tu_check(before > 0, "tu_listener_release: released more often than retained");
+    if (before > 1)
+        return;
+    tu__conn_leave(listener->conn);
+    tu_free(listener);
 }
 
 int tu_accept(tu_listener *listener, tu_conn **out)
@@ -75,7 +99,7 @@ int tu_listener_fd(const tu_listener *listener)
 void tu_listener_close(tu_listener *listener)
 {
     tu_close(listener->conn);
-    tu_free(listener);
+    tu_listener_release(listener);
 }
 
 static int dial_one(tu_conn **out, const struct sockaddr *address, socklen_t size)

@@ -1,0 +1,10 @@
+# Runs PROGRAM with ARGS; fails unless it exits with 0 and what it prints matches PRINTS, a regular expression.
+# (PASS_REGULAR_EXPRESSION would not do: with it, ctest does not look at the exit status.)
+execute_process(COMMAND ${PROGRAM} ${ARGS} RESULT_VARIABLE status OUTPUT_VARIABLE printed ERROR_VARIABLE complained)
+message("${printed}${complained}")
+if(NOT status STREQUAL "0")
+  message(FATAL_ERROR "exit status ${status}")
+endif()
+if(NOT printed MATCHES "${PRINTS}")
+  message(FATAL_ERROR "this does not match: ${PRINTS}")
+endif()
