@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -70,22 +71,42 @@ void foreign_thread(void (*fn)(void *arg), void *arg)
 
 /* ---- many ---- */
 
+enum { REPLAY_EVERY = 50 }; /* seeds: these run twice, and must do the same */
+
+/* Exit status of the seed's process; what it did is in *schedule. */
+static int run_apart(uint64_t seed, volatile uint64_t *schedule)
+{
+    int status = -1;
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid == 0) {
+        run_seed(seed);
+        *schedule = sim_schedule();
+        _exit(0);
+    }
+    return pid > 0 && waitpid(pid, &status, 0) == pid ? status : -1;
+}
+
 static int run_many(const char *program, uint64_t first, uint64_t count)
 {
+    volatile uint64_t *shared =
+        mmap(NULL, 2 * sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (shared == MAP_FAILED)
+        return 1;
     for (uint64_t seed = first; seed < first + count; seed++) {
-        fflush(NULL);
-        pid_t pid = fork();
-        if (pid == 0) {
-            run_seed(seed);
-            _exit(0);
-        }
-        int status = 0;
-        if (pid < 0 || waitpid(pid, &status, 0) != pid || status != 0) {
-            const struct scenario *s = scenario_of(seed);
+        const struct scenario *s = scenario_of(seed);
+        int status = run_apart(seed, &shared[0]);
+        if (status != 0) {
             fprintf(stderr, "seed %llu failed in %s.%s%s; replay: %s --seed %llu --trace 200\n",
                     (unsigned long long)seed, s->suite, s->name,
                     WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM ? " (ran for 60 s)" : "",
                     program, (unsigned long long)seed);
+            return 1;
+        }
+        if (seed % REPLAY_EVERY == 0 &&
+            (run_apart(seed, &shared[1]) != 0 || shared[0] != shared[1])) {
+            fprintf(stderr, "seed %llu of %s.%s does something else the second time\n",
+                    (unsigned long long)seed, s->suite, s->name);
             return 1;
         }
     }
