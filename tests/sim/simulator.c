@@ -469,6 +469,8 @@ void sim_run(uint64_t seed, void (*main_fn)(void *arg), void *arg)
     signal(SIGABRT, on_abort);
     signal(SIGSEGV, on_abort);
     signal(SIGBUS, on_abort);
+    signal(SIGILL, on_abort);
+    signal(SIGFPE, on_abort);
     sim.running = true;
     sim.countdown = about(sim.plan.switch_every);
     sim.before = &sim.host;
