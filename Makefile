@@ -6,13 +6,15 @@ PREFIX ?= /usr/local
 ARGS ?=
 T ?=
 FUZZ_SECONDS ?= 60
+SEEDS ?= 10000
+FIRST ?= 1
 BOOTSTRAP = scripts/bootstrap-debian
 CTEST = ctest --output-on-failure --no-tests=error $(if $(T),-R '$(T)')
 SANITIZED = TEST_TIME_FACTOR=8 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 
 .DEFAULT_GOAL := build
-.PHONY: help build run test check format format-check layers tidy asan tsan fuzz models aarch64 bench \
-        bench-runtime bench-memory bench-server install uninstall clean bootstrap-%
+.PHONY: help build run test check format format-check layers tidy asan tsan torture sim sim-mutants fuzz models \
+        aarch64 bench bench-runtime bench-memory bench-server install uninstall clean bootstrap-%
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' Makefile
@@ -57,6 +59,20 @@ tsan: bootstrap-build bootstrap-test  ## the tests with ThreadSanitizer (build-t
 	@cmake --build build-tsan -j $(JOBS)
 	@$(SANITIZED) $(CTEST) --test-dir build-tsan -j $(JOBS)
 
+torture: bootstrap-build bootstrap-test  ## libtuco's tests with tiny queues, migration at each park, failing calls (build-torture/)
+	@cmake -S . -B build-torture -G Ninja -DTUCO_TORTURE=ON -DTUCO_BENCH=OFF >/dev/null
+	@cmake --build build-torture -j $(JOBS)
+	@TUCO_FAIL_CALLS=20:$(FIRST) TEST_TIME_FACTOR=4 ctest --output-on-failure --no-tests=error --test-dir build-torture \
+	    -R '$(if $(T),$(T),_(test|walk)$$)' -LE 'sim|server|clients|transcript' -j $(JOBS)
+
+sim: bootstrap-build  ## the seeded simulator, every suite: SEEDS=10000 FIRST=1; a finding says how to replay it
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS) --target simulations
+	@printf '%s\n' $(BUILD)/sim/*_sim | xargs -P $(JOBS) -I{} {} --seeds $(SEEDS) --first $(FIRST)
+
+sim-mutants: bootstrap-build bootstrap-test  ## can the simulator fail? each mutant of scripts/check-simulator must be found
+	@scripts/check-simulator
+
 fuzz: bootstrap-build bootstrap-check  ## every fuzzer for FUZZ_SECONDS=60 under ASan and UBSan (build-fuzz/)
 	@cmake -S . -B build-fuzz -G Ninja -DTUCO_FUZZ=ON -DTUCO_DEBUG=ON -DTUCO_TESTS=OFF \
 	    -DCMAKE_C_COMPILER=clang -DCMAKE_CXX_COMPILER=clang++ >/dev/null
@@ -90,4 +106,4 @@ uninstall:  ## remove the files of the last install (the same DESTDIR)
 	@sed 's|^|$(DESTDIR)|' $(BUILD)/install_manifest.txt | xargs -d '\n' rm -f
 
 clean:  ## remove every build folder
-	@rm -rf build build-asan build-tsan build-fuzz build-aarch64
+	@rm -rf build build-asan build-tsan build-torture build-mutants build-fuzz build-aarch64

@@ -2,6 +2,7 @@
 #include "runtime/net/conn.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/socket.h"
 #include "runtime/sched/cancel.h"
@@ -9,7 +10,7 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
-enum { CONNS_FILL = 64 };
+enum { CONNS_FILL = TU__LIMIT(64, 1) };
 
 static struct {
     struct tu__lock lock;
@@ -77,15 +78,13 @@ static void wake_all(struct tu__place *list)
     }
 }
 
+/* A served conn has levels and waiters like any other: its handler may park in tu_read or tu_write. They come
+ * first: once the handler is queued, another thread may run it, and close the conn. */
 static void on_ready(struct pollable *self, unsigned events)
 {
     struct tu_conn *c = (struct tu_conn *)self;
     if (events & POLL_HUP)
         atomic_store_explicit(&c->hangup, true, memory_order_relaxed);
-    if (atomic_load_explicit(&c->serving, memory_order_acquire)) {
-        tu__serve_event(c, events);
-        return;
-    }
     struct tu__place *list = NULL;
     tu__lock(&c->lock);
     if (events & POLL_IN) {
@@ -98,6 +97,8 @@ static void on_ready(struct pollable *self, unsigned events)
     }
     tu__unlock(&c->lock);
     wake_all(list);
+    if (atomic_load_explicit(&c->serving, memory_order_acquire))
+        tu__serve_event(c, events);
 }
 
 int tu__conn_make(tu_conn **out, int fd, uint32_t proc)

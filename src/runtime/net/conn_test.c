@@ -132,6 +132,63 @@ GO_TEST(conn, echo_on_serve)
     tu_listener_close(l);
 }
 
+/* A handler may park in the ordinary calls: an event for a served conn must wake who waits in them, too. */
+enum { LARGE_BYTES = 8 << 20 };
+
+static enum tu_serve_next blocking_handler(tu_conn *c, unsigned events, void *state)
+{
+    char request[8];
+    (void)events, (void)state;
+    ssize_t n = tu_read(c, request, sizeof request);
+    if (n <= 0)
+        return TU_SERVE_CLOSE;
+    while (n < (ssize_t)sizeof request) { /* the client sends the rest 20 ms later */
+        ssize_t more = tu_read(c, request + n, sizeof request - (size_t)n);
+        CHECK(more > 0);
+        if (more <= 0)
+            return TU_SERVE_CLOSE;
+        n += more;
+    }
+    char *large = calloc(1, LARGE_BYTES); /* more than the socket's buffers take */
+    CHECK_EQ(tu_write(c, large, LARGE_BYTES), LARGE_BYTES);
+    free(large);
+    return TU_SERVE_WAIT;
+}
+
+static void accept_blocking(tu_listener *l)
+{
+    static const struct tu_serve_options options = {.handler = blocking_handler};
+    tu_conn *c;
+    if (tu_accept(l, &c) == 0)
+        CHECK_EQ(tu_serve(c, &options), 0);
+}
+
+GO_TEST(conn, handler_parks_in_read_and_write)
+{
+    char address[32];
+    tu_listener *l = listen_any(address, sizeof address);
+    tu_conn *c = NULL;
+    CHECK_EQ(tu_go(accept_blocking, l), 0);
+    REQUIRE(tu_dial(&c, address) == 0);
+    CHECK_EQ(tu_write(c, "ask", 3), 3);
+    (void)tu_sleep(20 * TU_MS);
+    CHECK_EQ(tu_write(c, " more", 5), 5);
+    (void)tu_sleep(50 * TU_MS);
+    char *in = malloc(LARGE_BYTES);
+    size_t got = 0;
+    tu_set_read_deadline(c, tu_now() + 10 * TU_S);
+    while (got < LARGE_BYTES) {
+        ssize_t n = tu_read(c, in + got, LARGE_BYTES - got);
+        if (n <= 0)
+            break;
+        got += (size_t)n;
+    }
+    CHECK_EQ(got, LARGE_BYTES);
+    free(in);
+    tu_close(c);
+    tu_listener_close(l);
+}
+
 /* An accept loop between two accepts while another goroutine closes and frees the listener: used after free before
  * listeners were counted. */
 static void accept_until_closed(tu_listener *l)

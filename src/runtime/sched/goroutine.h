@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "base/torture.h"
 #include "runtime/sched/fiber.h"
 #include "runtime/sched/park.h"
 #include "runtime/sched/run_queue.h"
@@ -36,6 +37,10 @@ struct g {
     uint64_t queued;         /* the dump that found it in a run queue; only dumps use it */
     void *stack_low;         /* lowest usable address, above the guard */
     struct fiber fiber;
+#if TU__MIGRATE
+    struct m *ran_on;   /* whoever ran it last, which does not run it again at once */
+    int64_t refused_ns; /* since when; 0: not yet */
+#endif
 };
 
 /* Prepares the allocator for stacks of `stack_size` bytes (64 KiB, 256 KiB or 1 MiB). 0 or -errno. */

@@ -2,12 +2,13 @@
 #include "runtime/sched/park.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/barrier.h"
 #include "platform/cpu.h"
 #include "platform/futex.h"
 #include "runtime/sched/schedule.h"
 
-enum { LOCK_SPINS = 100 };
+enum { LOCK_SPINS = TU__LIMIT(100, 1) };
 
 /* Also beside sleepers, which the fast path leaves alone. */
 static bool take_held(struct tu__lock *lock)

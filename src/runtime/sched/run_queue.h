@@ -15,6 +15,8 @@
  */
 #pragma once
 
+#include "base/torture.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -34,7 +36,7 @@ struct task {
     void (*call)(struct task *task); /* may park; the task may be freed inside */
 };
 
-enum { RUN_QUEUE_SIZE = 256 };
+enum { RUN_QUEUE_SIZE = TU__LIMIT(256, 2) };
 
 struct run_queue {
     _Atomic uint32_t head; /* thieves and owner */

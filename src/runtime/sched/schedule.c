@@ -12,6 +12,7 @@
 #include "runtime/sched/schedule.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/context_switch.h"
 #include "platform/cpu.h"
@@ -23,14 +24,14 @@
 #include <string.h>
 
 /* RING_RESERVE: fresh goroutines that thieves always find in the ring; FRESH_MAX: struct p. */
-enum { RING_RESERVE = 8 };
+enum { RING_RESERVE = TU__LIMIT(8, 1) };
 enum {
-    FAIRNESS_TICKS = 61,
-    STREAK_MAX = 64,
-    FREE_G_MAX = 64,
-    HOT_G = 4,
+    FAIRNESS_TICKS = TU__LIMIT(61, 7),
+    STREAK_MAX = TU__LIMIT(64, 5),
+    FREE_G_MAX = TU__LIMIT(64, 2),
+    HOT_G = TU__LIMIT(4, 1),
     DEEP_BYTES = 3 * 1024,
-    TIMER_TICKS = 16,
+    TIMER_TICKS = TU__LIMIT(16, 3),
     POLL_TICKS = 12 * CLOCK_TICKS_4US,    /* about 50 us */
     HELP_TICKS = 12 * CLOCK_TICKS_4US,    /* what waits longer is worth a wake */
     STREAK_TICKS = 250 * CLOCK_TICKS_4US, /* about 1 ms */
@@ -44,7 +45,7 @@ static __thread struct tu__cancel *thread_cancel;
 void (*tu__cancel_retain)(struct tu__cancel *c);
 void (*tu__cancel_release)(struct tu__cancel *c);
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) || defined(TU_SIM)
 __attribute__((noinline)) struct m *tu__m(void)
 {
     __asm__ volatile("");
@@ -460,7 +461,7 @@ static struct runnable *pick_fast(struct p *p)
 {
     uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
     atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
-    if (tick % FAIRNESS_TICKS == 0 ||
+    if (TU__MIGRATE || tick % FAIRNESS_TICKS == 0 ||
         atomic_load_explicit(&p->attention, memory_order_relaxed) != 0)
         return NULL;
     if (tick % TIMER_TICKS == 0 &&
@@ -490,6 +491,14 @@ static struct g *goroutine_to_run(struct p *p, struct runnable *r)
     return r->kind == RUNNABLE_GOROUTINE ? (struct g *)r : bind_task(p, (struct task *)r);
 }
 
+static inline void note_run(struct m *m, struct g *g)
+{
+#if TU__MIGRATE
+    g->ran_on = m;
+    g->refused_ns = 0;
+#endif
+}
+
 /* A pinned goroutine runs on its own thread only: the loop will hand it this P. */
 static inline struct g *switch_target(struct m *m, struct g *g)
 {
@@ -516,6 +525,7 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
                           memory_order_relaxed);
     m->after = after;
     m->after_arg = arg;
+    note_run(m, g);
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
     struct runnable *r = NULL;
     if (g->pinned_to)
@@ -756,6 +766,35 @@ static void sleep_in_poller(struct m *m, struct p *p)
     dispatch_events(m, p, n);
 }
 
+#if TU__MIGRATE
+/* Torture builds: true if r was sent to another thread, because this one ran it last. Not for ever: the others
+ * may be busy. */
+static bool sent_on(struct m *m, struct runnable *r)
+{
+    enum { PATIENCE_NS = 20000000 };
+    struct g *g = (struct g *)r;
+    if (r->kind != RUNNABLE_GOROUTINE || g->ran_on != m || g->pinned_to ||
+        tu__sched.proc_count == 1)
+        return false;
+    int64_t now_ns = clock_monotonic_ns();
+    if (g->refused_ns == 0)
+        g->refused_ns = now_ns;
+    if (now_ns - g->refused_ns > PATIENCE_NS)
+        return false;
+    stop_spinning(m);
+    global_put(r);
+    atomic_thread_fence(memory_order_seq_cst);
+    tu__wake_one();
+    thread_yield();
+    return true;
+}
+#else
+static inline bool sent_on(struct m *m, struct runnable *r)
+{
+    return false;
+}
+#endif
+
 /* What waits in the global queue gets a turn in between, by time: it is old work, and starting old subtrees while
  * newer ones are half done only makes more goroutines alive at a time. */
 static struct runnable *global_if_due(struct p *p)
@@ -801,6 +840,8 @@ static struct runnable *find_runnable(struct m *m)
                     p->stole_ticks = p->pace_began;
             }
         }
+        if (r && sent_on(m, r))
+            continue;
         if (r) {
             stop_spinning(m);
             return r;
@@ -1076,7 +1117,7 @@ void tu_yield(void)
     }
     struct p *p = tu__enter(m);
     uint32_t tick = p ? atomic_load_explicit(&p->tick, memory_order_relaxed) + 1 : 0;
-    bool alone = p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
+    bool alone = !TU__MIGRATE && p && tick % FAIRNESS_TICKS != 0 && run_queue_empty(&p->queue) &&
                  fresh_count(p) == 0 &&
                  atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 &&
                  !atomic_load_explicit(&p->attention, memory_order_relaxed) &&
@@ -1101,73 +1142,6 @@ struct tu__cancel *tu__cancel_swap(struct tu__cancel *c)
     struct tu__cancel *before = *slot;
     *slot = c;
     return before;
-}
-
-bool tu_on_goroutine(void)
-{
-    struct m *m = tu__m();
-    return m && m->g;
-}
-
-uint64_t tu_goroutine_id(void)
-{
-    struct m *m = tu__m();
-    return m && m->g ? m->g->id : 0;
-}
-
-const struct tu_site *tu_goroutine_site(void)
-{
-    struct m *m = tu__m();
-    return m && m->g ? m->g->site : NULL;
-}
-
-void tu_set_name(const char *name)
-{
-    struct m *m = tu__m();
-    if (m && m->g)
-        goroutine_set_name(m->g, name);
-}
-
-const char *tu_goroutine_name(void)
-{
-    struct m *m = tu__m();
-    return m && m->g ? m->g->name : "";
-}
-
-unsigned tu_maxprocs(void)
-{
-    return tu__sched.proc_count;
-}
-
-size_t tu_goroutines(void)
-{
-    uint64_t n = atomic_load_explicit(&tu__sched.foreign_started, memory_order_relaxed) -
-                 atomic_load_explicit(&tu__sched.foreign_finished, memory_order_relaxed);
-    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
-        struct p *p = &tu__sched.procs[i];
-        n += atomic_load_explicit(&p->started, memory_order_relaxed);
-        n -= atomic_load_explicit(&p->finished, memory_order_relaxed);
-    }
-    return (size_t)n;
-}
-
-int64_t tu_now(void)
-{
-    return clock_monotonic_ns();
-}
-
-void tu_blocking_begin(void)
-{
-    struct m *m = tu__m();
-    if (m)
-        atomic_fetch_add_explicit(&m->blocking, 1, memory_order_relaxed);
-}
-
-void tu_blocking_end(void)
-{
-    struct m *m = tu__m();
-    if (m)
-        atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
 }
 
 void tu_pin(void)

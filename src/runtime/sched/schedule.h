@@ -32,6 +32,7 @@
  */
 #pragma once
 
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/poll.h"
 #include "runtime/sched/goroutine.h"
@@ -39,7 +40,7 @@
 
 #include <tuco/go.h>
 
-enum { TU__PROCS_MAX = 256, FRESH_MAX = 64 };
+enum { TU__PROCS_MAX = 256, FRESH_MAX = TU__LIMIT(64, 2) };
 /* About 500 us: what served connections may wait for one P before another is woken; dispatch_events. */
 enum { TU__HELP_TICKS = 125 * CLOCK_TICKS_4US };
 /* A program's first goroutines are taken to be long, until they are known: they spread at once. */
@@ -139,7 +140,7 @@ extern struct sched tu__sched;
 
 /* The calling thread's M, or NULL on a foreign thread. The address of a thread-local is only taken
  * inside: a goroutine may be on another thread after any call that parks. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(TU_SIM)
 static inline struct m *tu__m(void)
 {
     struct m *m;

@@ -159,16 +159,17 @@ GO_TEST(schedule, tree_of_goroutines)
 
 TEST(schedule, steal_takes_half)
 {
+    enum { COUNT = RUN_QUEUE_SIZE < 200 ? RUN_QUEUE_SIZE : 200 }; /* torture builds: 2 */
     static struct run_queue from, to;
-    static struct runnable items[200];
-    for (int i = 0; i < 200; i++)
+    static struct runnable items[COUNT];
+    for (int i = 0; i < COUNT; i++)
         CHECK(run_queue_put(&from, &items[i]));
     struct runnable *r = run_queue_steal(&to, &from, false);
-    CHECK(r == &items[99]);
-    CHECK_EQ(run_queue_length(&to), 99);
-    CHECK_EQ(run_queue_length(&from), 100);
-    CHECK(run_queue_get(&to) == &items[0]);
-    CHECK(run_queue_get(&from) == &items[100]);
+    CHECK(r == &items[COUNT / 2 - 1]);
+    CHECK_EQ(run_queue_length(&to), COUNT / 2 - 1);
+    CHECK_EQ(run_queue_length(&from), COUNT / 2);
+    CHECK(run_queue_get(&to) == (COUNT > 2 ? &items[0] : NULL));
+    CHECK(run_queue_get(&from) == &items[COUNT / 2]);
 }
 
 TEST(schedule, full_ring_gives_half)

@@ -1,0 +1,74 @@
+/* current.c - what the running goroutine may ask about itself and the scheduler, and say about itself. None of it
+ * parks; each call reads the M once and uses nothing of it that another thread writes. */
+#include "runtime/sched/schedule.h"
+
+#include "platform/clock.h"
+
+#include <tuco/go.h>
+
+bool tu_on_goroutine(void)
+{
+    struct m *m = tu__m();
+    return m && m->g;
+}
+
+uint64_t tu_goroutine_id(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->id : 0;
+}
+
+const struct tu_site *tu_goroutine_site(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->site : NULL;
+}
+
+void tu_set_name(const char *name)
+{
+    struct m *m = tu__m();
+    if (m && m->g)
+        goroutine_set_name(m->g, name);
+}
+
+const char *tu_goroutine_name(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->name : "";
+}
+
+unsigned tu_maxprocs(void)
+{
+    return tu__sched.proc_count;
+}
+
+size_t tu_goroutines(void)
+{
+    uint64_t n = atomic_load_explicit(&tu__sched.foreign_started, memory_order_relaxed) -
+                 atomic_load_explicit(&tu__sched.foreign_finished, memory_order_relaxed);
+    for (uint32_t i = 0; i < tu__sched.proc_count; i++) {
+        struct p *p = &tu__sched.procs[i];
+        n += atomic_load_explicit(&p->started, memory_order_relaxed);
+        n -= atomic_load_explicit(&p->finished, memory_order_relaxed);
+    }
+    return (size_t)n;
+}
+
+int64_t tu_now(void)
+{
+    return clock_monotonic_ns();
+}
+
+void tu_blocking_begin(void)
+{
+    struct m *m = tu__m();
+    if (m)
+        atomic_fetch_add_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu_blocking_end(void)
+{
+    struct m *m = tu__m();
+    if (m)
+        atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
