@@ -15,7 +15,9 @@
 #define MS 3
 #define NO_P 2
 #define NO_M 3
-#define ROUNDS 3
+#define ROUNDS 2
+#define LOOKS 1 /* of the monitor at Ps that have an M */
+#define RUNS 2  /* of other goroutines */
 
 mtype = { NO, ASKED, TAKEN };
 
@@ -29,6 +31,7 @@ bit idle[MS];        /* in the list of idle Ms */
 byte using[2];       /* Ms that use it, for the claim */
 bit ready;           /* the pinned goroutine is in a queue */
 byte rounds;         /* that it has run */
+byte runs, looks;
 
 /* Gives p to an idle M; `ok` is 0 when there is none (no thread can be started). */
 inline start_machine(p)
@@ -108,7 +111,9 @@ proctype pinned_machine()
         wake[0];
         atomic { has[0] = given[0]; given[0] = NO_P }
     :: else -> break
-    od
+    od;
+    in_runtime[0] = 0;
+    enter(0) /* notices a P that it has lost */
 }
 
 proctype machine(byte me)
@@ -130,7 +135,8 @@ proctype machine(byte me)
             owner[p] = 0;
             wake[0] = 1;
             p = NO_P
-        :: in_runtime[me] = 0; /* another goroutine runs, for as long as it likes */
+        :: atomic { runs < RUNS -> runs++ };
+            in_runtime[me] = 0; /* another goroutine runs, for as long as it likes */
             enter(me)
         fi
     od
@@ -138,37 +144,65 @@ proctype machine(byte me)
 
 proctype monitor()
 {
-    byte p, m, to = NO_M;
+    byte p = 0, m = 0, to = NO_M;
     bit ok, took;
     do
-    :: atomic { p = 0; m = owner[0] }
-    :: atomic { p = 1; m = owner[1] };
+    :: owner[0] == NO_M && (idle[1] || idle[2]) -> start_machine(0)
+    :: owner[1] == NO_M && (idle[1] || idle[2]) -> start_machine(1)
+    :: looks < LOOKS ->
+        looks++;
         if
-        :: m == NO_M -> start_machine(p)
-        :: else ->
-            took = 0;
-            if
-            :: atomic { lost[m] == NO && !in_runtime[m] -> lost[m] = ASKED };
+        :: p = 0
+        :: p = 1
+        fi;
+        m = owner[p];
+        if
+        :: m == NO_M -> goto next
+        :: else -> skip
+        fi;
+        if
+        :: atomic { lost[m] == NO && !in_runtime[m] -> lost[m] = ASKED }
+        :: else -> goto next
+        fi;
+        took = !in_runtime[m];
 #ifndef BROKEN
-                took = !in_runtime[m] && owner[p] == m;
-#else
-                took = !in_runtime[m];
+        took = took && owner[p] == m;
 #endif
-                atomic {
-                    if
-                    :: lost[m] == ASKED && took -> lost[m] = TAKEN
-                    :: lost[m] == ASKED && !took -> lost[m] = NO
-                    :: else -> took = 0
-                    fi
-                };
-                if
-                :: took -> owner[p] = NO_M; start_machine(p)
-                :: else -> skip
-                fi
-            :: else -> skip
+        atomic {
+            if
+            :: lost[m] == ASKED && took -> lost[m] = TAKEN
+            :: lost[m] == ASKED && !took -> lost[m] = NO
+            :: else -> took = 0
             fi
-        fi
+        };
+        if
+        :: took -> owner[p] = NO_M; start_machine(p)
+        :: else -> skip
+        fi;
+next:
+        atomic { p = 0; m = 0; took = 0; ok = 0 }
     od
 }
 
-init { skip }
+#define HOLDERS(p) ((has[0] == p) + (has[1] == p) + (has[2] == p))
+
+init
+{
+    atomic {
+        owner[1] = 1;
+        has[1] = 1;
+        has[2] = NO_P;
+        given[0] = NO_P;
+        given[1] = NO_P;
+        given[2] = NO_P;
+        in_runtime[0] = 1;
+        in_runtime[1] = 1;
+        in_runtime[2] = 1;
+        run pinned_machine();
+        run machine(1);
+        run machine(2);
+        run monitor()
+    };
+    timeout -> assert(rounds == ROUNDS);
+    assert(HOLDERS(0) == 1 && HOLDERS(1) == 1)
+}
