@@ -93,10 +93,8 @@ static void collect(struct selection *s, size_t count)
         switch (c->kind) {
         case TU_SELECT_RECV:
         case TU_SELECT_SEND:
-            if (c->channel) {
+            if (c->channel)
                 add_poll(s, i);
-                s->cases[s->locked++].tu__lock = (uint32_t)i;
-            }
             break;
         case TU_SELECT_DONE:
             if (c->context) {
@@ -180,10 +178,15 @@ static inline tu_channel *channel_at(const struct selection *s, size_t k)
     return s->cases[s->cases[k].tu__lock].channel;
 }
 
-/* Shell sort: a plain insertion sort for the usual handful. */
+/* Shell sort: a plain insertion sort for the usual handful. It begins in random order and leaves cases on one
+ * channel in that: whoever comes to a parked select takes its first place there, and must not find the same
+ * case each time. */
 static void sort_locks(struct selection *s)
 {
     struct tu_select_case *cases = s->cases;
+    for (size_t k = 0; k < s->polled; k++)
+        if (on_channel(&cases[cases[k].tu__poll]))
+            cases[s->locked++].tu__lock = cases[k].tu__poll;
     size_t n = s->locked, gap = 1;
     while (gap < n / 16)
         gap = gap * 3 + 1;

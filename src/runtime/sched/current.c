@@ -6,6 +6,23 @@
 
 #include <tuco/go.h>
 
+static __thread struct tu__cancel *thread_cancel;
+
+struct tu__cancel *tu__cancel_current(void)
+{
+    struct m *m = tu__m();
+    return m && m->g ? m->g->cancel : thread_cancel;
+}
+
+struct tu__cancel *tu__cancel_swap(struct tu__cancel *c)
+{
+    struct m *m = tu__m();
+    struct tu__cancel **slot = m && m->g ? &m->g->cancel : &thread_cancel;
+    struct tu__cancel *before = *slot;
+    *slot = c;
+    return before;
+}
+
 bool tu_on_goroutine(void)
 {
     struct m *m = tu__m();

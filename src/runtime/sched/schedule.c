@@ -41,7 +41,6 @@ enum {
 
 struct sched tu__sched;
 __thread struct m *tu__m_tls __attribute__((tls_model("initial-exec"))) = NULL;
-static __thread struct tu__cancel *thread_cancel;
 void (*tu__cancel_retain)(struct tu__cancel *c);
 void (*tu__cancel_release)(struct tu__cancel *c);
 
@@ -431,6 +430,19 @@ static bool still_fresh(struct p *p)
     return true;
 }
 
+/* Beside goroutines that wake each other through runnext nobody gets to the fresh ones, and the ring, from which they
+ * would be next, may never be empty: at each of its turns the oldest one joins it. */
+static void age_fresh(struct p *p)
+{
+    uint32_t count = fresh_count(p);
+    if (count == 0)
+        return;
+    struct runnable *oldest = p->fresh[0];
+    memmove(p->fresh, p->fresh + 1, (count - 1) * sizeof p->fresh[0]);
+    set_fresh_count(p, count - 1);
+    ring_put(p, oldest);
+}
+
 /* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
  * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
@@ -445,6 +457,8 @@ static inline struct runnable *pick_local(struct p *p)
             share_fresh(p);
             return r;
         }
+    } else {
+        age_fresh(p);
     }
     p->streak = 0;
     p->streak_began = clock_ticks();
@@ -1127,21 +1141,6 @@ void tu_yield(void)
     tu__exit(m);
     if (!alone)
         tu__leave(resubmit, &m->g->run, TU__WAIT_NONE);
-}
-
-struct tu__cancel *tu__cancel_current(void)
-{
-    struct m *m = tu__m();
-    return m && m->g ? m->g->cancel : thread_cancel;
-}
-
-struct tu__cancel *tu__cancel_swap(struct tu__cancel *c)
-{
-    struct m *m = tu__m();
-    struct tu__cancel **slot = m && m->g ? &m->g->cancel : &thread_cancel;
-    struct tu__cancel *before = *slot;
-    *slot = c;
-    return before;
 }
 
 void tu_pin(void)
