@@ -2,10 +2,12 @@
  *
  * The fast path never leaves goroutine stacks: who parks picks the next of its own P and switches
  * straight to it (one switch per hop; Go needs two and a search). Every 61st decision, and when the
- * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, the
- * global queue and the poller. Rejected: one shared queue (contention), handing work to other Ps at
- * once (a synchronous hand-over would always move to a cold core), waking a P for each ready
- * goroutine (a write system call per channel operation: see tu__submit).
+ * monitor asks for attention, it goes through the M's own loop instead, which looks at timers, and, where
+ * 50 us have passed, at the global queue and the poller.
+ *
+ * Another P is woken, and steals, only where that pays (worth_helping; docs/decisions/0012). Rejected: one
+ * shared queue (contention), handing work to other Ps at once (a synchronous hand-over would always move to
+ * a cold core), waking a P for each ready goroutine (a system call per channel operation).
  */
 #include "runtime/sched/schedule.h"
 
@@ -29,8 +31,9 @@ enum {
     HOT_G = 4,
     DEEP_BYTES = 3 * 1024,
     TIMER_TICKS = 16,
-    POLL_TICKS = 12 * CLOCK_TICKS_4US, /* about 50 us */
-    HELP_TICKS = 12 * CLOCK_TICKS_4US, /* what waits longer is worth a wake */
+    POLL_TICKS = 12 * CLOCK_TICKS_4US,    /* about 50 us */
+    HELP_TICKS = 12 * CLOCK_TICKS_4US,    /* what waits longer is worth a wake */
+    STREAK_TICKS = 250 * CLOCK_TICKS_4US, /* about 1 ms */
     LINGER_TICKS = 5 * CLOCK_TICKS_4US,
     MOVE_TICKS = CLOCK_TICKS_4US / 2, /* what runs shorter is not worth another core's caches */
 };
@@ -416,12 +419,21 @@ __attribute__((no_sanitize("thread"))) static void warm_up(struct run_queue *q)
     }
 }
 
+/* A streak of many short runs may go on until it has lasted for as long as the ring may wait. */
+static bool still_fresh(struct p *p)
+{
+    if (clock_ticks() - p->streak_began > STREAK_TICKS)
+        return false;
+    p->streak = 0;
+    return true;
+}
+
 /* The next of this P: runnext, then the newest fresh one, then the ring; after a streak of the first
  * two the ring has its turn. */
 static inline struct runnable *pick_local(struct p *p)
 {
     struct runnable *r;
-    if (p->streak++ < STREAK_MAX) {
+    if (p->streak++ < STREAK_MAX || still_fresh(p)) {
         r = take_runnext(p);
         if (r)
             return r;
@@ -432,6 +444,7 @@ static inline struct runnable *pick_local(struct p *p)
         }
     }
     p->streak = 0;
+    p->streak_began = clock_ticks();
     r = run_queue_get(&p->queue);
     if (r)
         warm_up(&p->queue);
@@ -733,6 +746,17 @@ static void sleep_in_poller(struct m *m, struct p *p)
     dispatch_events(m, p, n);
 }
 
+/* What waits in the global queue gets a turn in between, by time: it is old work, and starting old subtrees while
+ * newer ones are half done only makes more goroutines alive at a time. */
+static struct runnable *global_if_due(struct p *p)
+{
+    if (atomic_load_explicit(&tu__sched.global_count, memory_order_relaxed) == 0 ||
+        clock_ticks() - p->global_ticks < POLL_TICKS)
+        return NULL;
+    p->global_ticks = clock_ticks();
+    return global_get(p, false);
+}
+
 static struct runnable *find_runnable(struct m *m)
 {
     struct p *p = m->p;
@@ -746,7 +770,7 @@ static struct runnable *find_runnable(struct m *m)
         struct runnable *r = NULL;
         if (tick % FAIRNESS_TICKS <= 1) {
             poll_if_due(m, p);
-            r = global_get(p, false);
+            r = global_if_due(p);
         }
         if (!r)
             r = pick_local(p);

@@ -6,8 +6,10 @@
  *
  * A P is *asleep* when its M waits in the P's poller. Waking it is a write to the poller's eventfd.
  *
- * Parking protocol (nothing ready is ever forgotten); model: tests/models/park.pml
- *   submitter  1 publishes work (ring, runnext, global queue)     sleeper  1 p->asleep = 1, idle_count++
+ * Parking protocol (nothing ready is ever forgotten); model: tests/models/park.pml. It guards the global
+ * queue, which nobody owns. What lies in a P's own queue cannot be forgotten, since a P sleeps only when
+ * that is empty; whether to help it is a guess (docs/decisions/0012), which the monitor corrects.
+ *   submitter  1 publishes work (global queue)                    sleeper  1 p->asleep = 1, idle_count++
  *              2 full fence                                                2 if spinning: spinning--
  *              3 reads idle_count and spinning;                            3 full fence (the RMWs)
  *                if idle and nobody spins: wakes one, who spins            4 looks at every queue again
@@ -22,7 +24,8 @@
  *   3 m->lost == 0: owns its P                   3 m->in_runtime != 0: ASKED -> 0 by CAS, give up
  *     ASKED -> 0 by CAS: owns its P              4 ASKED -> TAKEN by CAS: the P is the monitor's
  *     TAKEN: has no P any more
- *   By the barrier, an M whose in_runtime the monitor saw as 0 will see ASKED; the CAS decides.
+ *   By the barrier, an M whose in_runtime the monitor saw as 0 will see ASKED; the CAS decides. Between 2 and 4
+ *   the monitor looks whether p->m is still this M: its P may have moved to a pinned goroutine's thread.
  *   An M without a P treats itself as a foreign thread (work goes to the global queue) until its
  *   goroutine parks or yields; it never waits for a P inside a call, because the goroutine may hold
  *   an object's lock.
@@ -92,6 +95,8 @@ struct p {
     struct timer_heap timers;
     /* the pace of this P; owner */
     uint64_t polled_ticks; /* clock_ticks when the last poll had returned */
+    uint64_t global_ticks; /* when it last took one of the global queue in between */
+    uint64_t streak_began; /* when the ring last had its turn */
     uint64_t pace_began;   /* clock_ticks, and the tick, when it was last measured */
     uint32_t pace_tick;
     uint64_t stole_ticks;        /* clock_ticks when it last took something from another; owner */
