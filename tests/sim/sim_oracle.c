@@ -38,6 +38,12 @@ static void timers_are_in_order(const struct p *p)
     for (uint32_t i = 1; i < h->count; i++)
         if (h->items[i]->when_ns < h->items[(i - 1) / 4]->when_ns)
             sim_finding("P %u: timer %u comes before its parent", p->index, i);
+    int64_t last_ns = INT64_MIN;
+    for (uint32_t i = 0; i < h->count; i++)
+        last_ns = h->items[i]->when_ns > last_ns ? h->items[i]->when_ns : last_ns;
+    for (const struct tu__timer *t = h->spilled; t; t = t->next)
+        if (t->when_ns < last_ns || h->count < h->capacity)
+            sim_finding("P %u: a timer is spilled that belongs into the heap", p->index);
     if (PEEK(h->next_ns) != first_ns)
         sim_finding("P %u: next_ns is %lld, and the first timer is due at %lld", p->index,
                     (long long)PEEK(h->next_ns), (long long)first_ns);

@@ -72,10 +72,15 @@ struct m {
     struct poll_event events[POLL_EVENTS_MAX];
 };
 
+enum { TIMERS_FIRST = TU__LIMIT(16, 2) };
+
 struct timer_heap {
     struct tu__lock lock;
-    struct tu__timer **items; /* 4-ary heap by when_ns */
+    struct tu__timer **items; /* 4-ary heap by when_ns; NULL: `first` */
     uint32_t count, capacity;
+    struct tu__timer
+        *spilled; /* those for which there was no memory: none is due before any in the heap */
+    struct tu__timer *first[TIMERS_FIRST];
     _Atomic int64_t next_ns; /* items[0]->when_ns, or INT64_MAX; written under lock */
 };
 

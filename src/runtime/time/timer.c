@@ -18,6 +18,7 @@
 #include "runtime/time/timer.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/thread.h"
@@ -26,7 +27,11 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
+#include <string.h>
+
 enum { ARMED = 1, RUNNER = 2 };
+enum { CAPACITY_MAX = TU__LIMIT(1 << 30, 8) }; /* torture: memory ends here */
+#define SPILLED UINT32_MAX                     /* an index */
 /* A P that works through short goroutines looks at its timers more often than LATE; the watcher
  * gives it WATCH, so that it does not wake for nothing. */
 enum { LATE_NS = 50000, WATCH_NS = 200000 };
@@ -72,7 +77,68 @@ static void publish_next(struct timer_heap *h)
                           memory_order_relaxed);
 }
 
-static void heap_remove(struct timer_heap *h, struct tu__timer *t)
+/* ---- what does not fit; slow, but nothing is lost for want of memory ---- */
+
+static void spill(struct timer_heap *h, struct tu__timer *t)
+{
+    t->index = SPILLED;
+    t->next = h->spilled;
+    h->spilled = t;
+}
+
+static void unspill(struct timer_heap *h, struct tu__timer *t)
+{
+    struct tu__timer **link = &h->spilled;
+    while (*link != t) {
+        tu_check(*link, "a timer that is not among the spilled is removed");
+        link = &(*link)->next;
+    }
+    *link = t->next;
+}
+
+static struct tu__timer *first_spilled(const struct timer_heap *h)
+{
+    struct tu__timer *first = h->spilled;
+    for (struct tu__timer *t = first; t; t = t->next)
+        if (t->when_ns < first->when_ns)
+            first = t;
+    return first;
+}
+
+/* The heap is full: `t`, or the last of those in the heap, which then makes room for it. */
+static struct tu__timer *last_of_all(const struct timer_heap *h, struct tu__timer *t)
+{
+    struct tu__timer *last = t;
+    for (uint32_t i = 0; i < h->count; i++)
+        if (h->items[i]->when_ns > last->when_ns)
+            last = h->items[i];
+    return last;
+}
+
+/* ---- the heap ---- */
+
+static bool grow(struct timer_heap *h)
+{
+    if (!h->items) {
+        h->items = h->first;
+        h->capacity = TIMERS_FIRST;
+        return true;
+    }
+    if (h->capacity >= CAPACITY_MAX)
+        return false;
+    uint32_t capacity = h->capacity * 4;
+    bool moves_out = h->items == h->first;
+    struct tu__timer **items = tu_realloc(moves_out ? NULL : h->items, capacity * sizeof *items);
+    if (!items)
+        return false;
+    if (moves_out)
+        memcpy(items, h->first, sizeof h->first);
+    h->items = items;
+    h->capacity = capacity;
+    return true;
+}
+
+static void heap_take_out(struct timer_heap *h, struct tu__timer *t)
 {
     uint32_t i = t->index;
     tu_check(i < h->count && h->items[i] == t, "a timer that is not in its heap is removed");
@@ -83,20 +149,42 @@ static void heap_remove(struct timer_heap *h, struct tu__timer *t)
         else
             sift_down(h, i, last);
     }
+}
+
+static void heap_put(struct timer_heap *h, struct tu__timer *t)
+{
+    h->count++;
+    sift_up(h, h->count - 1, t);
+}
+
+/* Keeps: no spilled one is due before one in the heap, which is full while there are any. */
+static void heap_add(struct timer_heap *h, struct tu__timer *t)
+{
+    if (h->count < h->capacity || grow(h)) {
+        heap_put(h, t);
+    } else {
+        struct tu__timer *last = last_of_all(h, t);
+        if (last != t) {
+            heap_take_out(h, last);
+            heap_put(h, t);
+        }
+        spill(h, last);
+    }
     publish_next(h);
 }
 
-static void heap_add(struct timer_heap *h, struct tu__timer *t)
+static void heap_remove(struct timer_heap *h, struct tu__timer *t)
 {
-    if (h->count == h->capacity) {
-        uint32_t capacity = h->capacity ? h->capacity * 2 : 64;
-        struct tu__timer **items = tu_realloc(h->items, capacity * sizeof *items);
-        tu_check(items, "out of memory for %u timers", capacity);
-        h->items = items;
-        h->capacity = capacity;
+    if (t->index == SPILLED) {
+        unspill(h, t);
+        return;
     }
-    h->count++;
-    sift_up(h, h->count - 1, t);
+    heap_take_out(h, t);
+    if (h->spilled) {
+        struct tu__timer *first = first_spilled(h);
+        unspill(h, first);
+        heap_put(h, first);
+    }
     publish_next(h);
 }
 

@@ -19,7 +19,8 @@ struct tu__timer {
     int64_t when_ns;        /* deadline on the tu_now() clock */
     struct p *p;            /* whose heap it is in; under that heap's lock */
     _Atomic uint32_t state; /* see timer.c */
-    uint32_t index;         /* position in the heap; under its lock */
+    uint32_t index;         /* position in the heap, or SPILLED; under its lock */
+    struct tu__timer *next; /* in the list of spilled ones */
 };
 
 /* Arms a stopped timer. */
