@@ -15,6 +15,7 @@
 #include "server/server.h"
 #include "store/effects.h"
 #include "store/keyspace.h"
+#include "store/type_limits.h"
 
 #include <tuco/mem.h>
 
@@ -95,6 +96,25 @@ static void apply_clock(struct server *server, const struct config *config)
     keyspace_set_clock_policy(server->keyspace, policy);
 }
 
+static void apply_limits(struct server *server, const struct config *config)
+{
+    struct type_limits *l = keyspace_limits(server->keyspace);
+#define APPLY_LIMIT(name) atomic_store_explicit(&l->name, config->name, memory_order_relaxed)
+    APPLY_LIMIT(hash_max_listpack_entries);
+    APPLY_LIMIT(hash_max_listpack_value);
+    APPLY_LIMIT(set_max_intset_entries);
+    APPLY_LIMIT(set_max_listpack_entries);
+    APPLY_LIMIT(set_max_listpack_value);
+    APPLY_LIMIT(zset_max_listpack_entries);
+    APPLY_LIMIT(zset_max_listpack_value);
+    APPLY_LIMIT(list_max_listpack_size);
+    APPLY_LIMIT(list_compress_depth);
+    APPLY_LIMIT(stream_node_max_bytes);
+    APPLY_LIMIT(stream_node_max_entries);
+    APPLY_LIMIT(hll_sparse_max_bytes);
+#undef APPLY_LIMIT
+}
+
 const char *config_apply(struct server *server, const struct config *config, uint32_t effects)
 {
     const char *wrong = NULL;
@@ -112,6 +132,8 @@ const char *config_apply(struct server *server, const struct config *config, uin
         apply_memory(server, config);
     if (effects & EFFECT_CLOCK)
         apply_clock(server, config);
+    if (effects & EFFECT_LIMITS)
+        apply_limits(server, config);
     if (effects & EFFECT_TITLE)
         proc_title_set(config);
     return NULL;
@@ -135,6 +157,18 @@ static uint32_t effect_of(const struct config_row *row)
         {"lfu-log-factor", EFFECT_CLOCK},
         {"lfu-decay-time", EFFECT_CLOCK},
         {"proc-title-template", EFFECT_TITLE},
+        {"hash-max-listpack-entries", EFFECT_LIMITS},
+        {"hash-max-listpack-value", EFFECT_LIMITS},
+        {"set-max-intset-entries", EFFECT_LIMITS},
+        {"set-max-listpack-entries", EFFECT_LIMITS},
+        {"set-max-listpack-value", EFFECT_LIMITS},
+        {"zset-max-listpack-entries", EFFECT_LIMITS},
+        {"zset-max-listpack-value", EFFECT_LIMITS},
+        {"list-max-listpack-size", EFFECT_LIMITS},
+        {"list-compress-depth", EFFECT_LIMITS},
+        {"stream-node-max-bytes", EFFECT_LIMITS},
+        {"stream-node-max-entries", EFFECT_LIMITS},
+        {"hll-sparse-max-bytes", EFFECT_LIMITS},
     };
     for (size_t i = 0; i < sizeof effects / sizeof *effects; i++) {
         if (strcmp(effects[i].name, row->name) == 0)

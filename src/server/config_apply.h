@@ -16,7 +16,8 @@ enum config_effect {
     EFFECT_MEMORY = 1 << 4, /* maxmemory */
     EFFECT_CLOCK = 1 << 5,  /* maxmemory-policy, lfu-* */
     EFFECT_TITLE = 1 << 6,
-    EFFECT_ALL = (1 << 7) - 1,
+    EFFECT_LIMITS = 1 << 7, /* when collections change their form */
+    EFFECT_ALL = (1 << 8) - 1,
 };
 
 /* Brings what runs in line with `config`. NULL, or why not: then earlier effects have taken place. May

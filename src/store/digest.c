@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-static void xor_data(uint8_t digest[SHA1_SIZE], const void *data, size_t size)
+void digest_xor(uint8_t digest[SHA1_SIZE], const void *data, size_t size)
 {
     uint8_t hash[SHA1_SIZE];
     sha1_of(data, size, hash);
@@ -19,9 +19,9 @@ static void xor_data(uint8_t digest[SHA1_SIZE], const void *data, size_t size)
         digest[i] ^= hash[i];
 }
 
-static void mix_data(uint8_t digest[SHA1_SIZE], const void *data, size_t size)
+void digest_mix(uint8_t digest[SHA1_SIZE], const void *data, size_t size)
 {
-    xor_data(digest, data, size);
+    digest_xor(digest, data, size);
     sha1_of(digest, SHA1_SIZE, digest);
 }
 
@@ -29,7 +29,7 @@ static void mix_number(uint8_t digest[SHA1_SIZE], uint32_t number)
 {
     uint8_t bytes[4] = {(uint8_t)(number >> 24), (uint8_t)(number >> 16), (uint8_t)(number >> 8),
                         (uint8_t)number};
-    mix_data(digest, bytes, sizeof bytes);
+    digest_mix(digest, bytes, sizeof bytes);
 }
 
 /* The peers' numbers of the types. */
@@ -44,17 +44,17 @@ static void mix_entry(uint8_t digest[SHA1_SIZE], const struct entry *e)
     mix_number(digest, type_number(e->type));
     if (e->type == TYPE_STRING && e->encoding == ENCODING_INT) {
         char digits[NUMBER_INT64_MAX_SIZE];
-        mix_data(digest, digits, number_format_int64(digits, entry_integer(e)));
+        digest_mix(digest, digits, number_format_int64(digits, entry_integer(e)));
     } else if (e->type == TYPE_STRING) {
         struct slice value = entry_string(e);
-        mix_data(digest, value.data, value.size);
+        digest_mix(digest, value.data, value.size);
     } else {
         const struct type_ops *ops = type_ops_of(e->type);
         tu_check(ops, "a value of type %u without operations", e->type);
-        ops->digest(entry_block(e), digest);
+        ops->digest(e, digest);
     }
     if (entry_expires(e))
-        xor_data(digest, "!!expire!!", 10);
+        digest_xor(digest, "!!expire!!", 10);
 }
 
 static void add_shard(uint8_t digest[SHA1_SIZE], const struct hash_table *t, int64_t now_ms)
@@ -69,9 +69,9 @@ static void add_shard(uint8_t digest[SHA1_SIZE], const struct hash_table *t, int
             struct slice key = entry_key(found[i]);
             if (entry_is_expired(found[i], now_ms))
                 continue;
-            mix_data(one, key.data, key.size);
+            digest_mix(one, key.data, key.size);
             mix_entry(one, found[i]);
-            xor_data(digest, one, SHA1_SIZE);
+            digest_xor(digest, one, SHA1_SIZE);
         }
     } while (position != 0);
 }

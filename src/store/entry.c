@@ -141,10 +141,16 @@ struct entry *entry_resize_value(struct entry *e, size_t size)
     return e;
 }
 
+/* NULL: its block, if it has one, is a blob. */
+static const struct type_ops *ops_of(const struct entry *e)
+{
+    return entry_is_bytes(e) ? NULL : type_ops_of(e->type);
+}
+
 void entry_free(struct entry *e)
 {
     if (e->flags & ENTRY_BLOCK) {
-        const struct type_ops *ops = type_ops_of(e->type);
+        const struct type_ops *ops = ops_of(e);
         if (ops)
             ops->free(entry_block(e));
         else
@@ -155,7 +161,7 @@ void entry_free(struct entry *e)
 
 static void *copy_block(const struct entry *e)
 {
-    const struct type_ops *ops = type_ops_of(e->type);
+    const struct type_ops *ops = ops_of(e);
     if (ops)
         return ops->copy(entry_block(e));
     const struct blob *from = entry_block(e);
@@ -200,13 +206,14 @@ struct entry *entry_renamed(const struct entry *e, struct slice key)
 size_t entry_value_count(const struct entry *e)
 {
     char digits[NUMBER_INT64_MAX_SIZE];
-    if (e->type != TYPE_STRING) {
-        const struct type_ops *ops = type_ops_of(e->type);
-        return ops ? ops->size(entry_block(e)) : 0;
+    bool pairs = e->type == TYPE_HASH || e->type == TYPE_ZSET;
+    switch (e->encoding) {
+    case ENCODING_BYTES: return entry_string(e).size;
+    case ENCODING_INT: return number_format_int64(digits, entry_integer(e));
+    case ENCODING_PACKED: return packed_count(entry_packed(e)) / (pairs ? 2 : 1);
+    case ENCODING_INTSET: return (entry_string(e).size - 1) / (unsigned char)*entry_string(e).data;
+    default: return type_ops_of(e->type)->size(entry_block(e));
     }
-    if (e->encoding == ENCODING_INT)
-        return number_format_int64(digits, entry_integer(e));
-    return entry_string(e).size;
 }
 
 size_t entry_memory(const struct entry *e)
@@ -214,7 +221,7 @@ size_t entry_memory(const struct entry *e)
     size_t bytes = tu_usable_size(e);
     if (!(e->flags & ENTRY_BLOCK))
         return bytes;
-    const struct type_ops *ops = type_ops_of(e->type);
+    const struct type_ops *ops = ops_of(e);
     return bytes + (ops ? ops->memory(entry_block(e)) : tu_usable_size(entry_block(e)));
 }
 
@@ -222,7 +229,7 @@ size_t entry_free_effort(const struct entry *e)
 {
     if (!(e->flags & ENTRY_BLOCK))
         return 1;
-    const struct type_ops *ops = type_ops_of(e->type);
+    const struct type_ops *ops = ops_of(e);
     if (ops)
         return ops->free_effort(entry_block(e));
     /* Giving back a large run costs the kernel time per page. */
@@ -241,11 +248,13 @@ static bool is_embedded(const struct entry *e)
 
 const char *entry_encoding_name(const struct entry *e)
 {
-    if (e->type == TYPE_STRING) {
-        if (e->encoding == ENCODING_INT)
-            return "int";
+    static const char *const names[] = {
+        [ENCODING_INT] = "int",       [ENCODING_PACKED] = "listpack",
+        [ENCODING_INTSET] = "intset", [ENCODING_TABLE] = "hashtable",
+        [ENCODING_TREE] = "skiplist", [ENCODING_QUICKLIST] = "quicklist",
+        [ENCODING_STREAM] = "stream",
+    };
+    if (e->encoding == ENCODING_BYTES)
         return is_embedded(e) ? "embstr" : "raw";
-    }
-    const struct type_ops *ops = type_ops_of(e->type);
-    return ops ? ops->encoding(entry_block(e)) : "unknown";
+    return names[e->encoding];
 }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "base/slice.h"
+#include "store/index/packed.h"
 #include "store/keyspace.h"
 
 #include <stdbool.h>
@@ -23,9 +24,17 @@
 #include <stdint.h>
 #include <string.h>
 
+/* The first four are runs of bytes: inline, or a struct blob with ENTRY_BLOCK. The others are always a
+ * pointer to the type's object (type_ops.h). */
 enum entry_encoding {
-    ENCODING_BYTES, /* string: inline, or a struct blob with ENTRY_BLOCK */
+    ENCODING_BYTES, /* string */
     ENCODING_INT,   /* string: an int64, inline */
+    ENCODING_PACKED, /* list, set, hash (field, value ...), zset (member, score ...): index/packed.h */
+    ENCODING_INTSET, /* set: width in bytes (2, 4 or 8), then integers of that width, ascending */
+    ENCODING_TABLE,  /* set, hash */
+    ENCODING_TREE,   /* zset */
+    ENCODING_QUICKLIST, /* list */
+    ENCODING_STREAM,
 };
 
 enum entry_flag {
@@ -105,6 +114,12 @@ static inline bool entry_is_expired(const struct entry *e, int64_t now_ms)
     return __builtin_expect(e->flags & ENTRY_EXPIRES, 0) && entry_expiry(e) <= now_ms;
 }
 
+/* True if the value is a run of bytes, here or in a blob: entry_string gives it. */
+static inline bool entry_is_bytes(const struct entry *e)
+{
+    return e->encoding <= ENCODING_INTSET;
+}
+
 static inline int64_t entry_integer(const struct entry *e)
 {
     int64_t value;
@@ -129,7 +144,7 @@ static inline void entry_set_block(struct entry *e, void *block)
     memcpy(entry_value(e), &block, sizeof block);
 }
 
-/* A string's bytes; not for integers. */
+/* The bytes of a value that is a run of them. */
 static inline struct slice entry_string(const struct entry *e)
 {
     if (e->flags & ENTRY_BLOCK) {
@@ -137,6 +152,12 @@ static inline struct slice entry_string(const struct entry *e)
         return (struct slice){blob->bytes, blob->size};
     }
     return (struct slice){(const char *)entry_value(e), e->value_size};
+}
+
+static inline struct packed entry_packed(const struct entry *e)
+{
+    struct slice s = entry_string(e);
+    return (struct packed){(const unsigned char *)s.data, s.size};
 }
 
 /* A new entry with room for `value_size` (at most ENTRY_INLINE_MAX) bytes of inline value, which the

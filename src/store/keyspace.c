@@ -10,6 +10,22 @@
 #include <string.h>
 #include <tuco/mem.h>
 
+static void set_default_limits(struct type_limits *l)
+{
+    atomic_store(&l->hash_max_listpack_entries, 512);
+    atomic_store(&l->hash_max_listpack_value, 64);
+    atomic_store(&l->set_max_intset_entries, 512);
+    atomic_store(&l->set_max_listpack_entries, 128);
+    atomic_store(&l->set_max_listpack_value, 64);
+    atomic_store(&l->zset_max_listpack_entries, 128);
+    atomic_store(&l->zset_max_listpack_value, 64);
+    atomic_store(&l->list_max_listpack_size, -2);
+    atomic_store(&l->list_compress_depth, 0);
+    atomic_store(&l->stream_node_max_bytes, 4096);
+    atomic_store(&l->stream_node_max_entries, 100);
+    atomic_store(&l->hll_sparse_max_bytes, 3000);
+}
+
 struct keyspace *keyspace_new(const struct keyspace_options *options)
 {
     uint32_t shards = options && options->shards ? options->shards : TRANSACTION_SHARDS_MAX;
@@ -37,7 +53,13 @@ struct keyspace *keyspace_new(const struct keyspace_options *options)
         s->next_due_ms = INT64_MAX;
     }
     keyspace_set_clock_policy(ks, (struct keyspace_clock_policy){false, 10, 1});
+    set_default_limits(&ks->limits);
     return ks;
+}
+
+struct type_limits *keyspace_limits(struct keyspace *ks)
+{
+    return &ks->limits;
 }
 
 void keyspace_free(struct keyspace *ks)

@@ -13,6 +13,7 @@
 #include "store/expire_index.h"
 #include "store/hash_table.h"
 #include "store/keyspace.h"
+#include "store/type_limits.h"
 
 #include <tuco/sync.h>
 
@@ -56,6 +57,7 @@ struct keyspace {
     void *shard_memory;       /* what to free */
     struct store_hooks hooks; /* fixed once shared */
     _Atomic uint32_t event_mask;
+    struct type_limits limits;
     _Atomic uint64_t clock_policy; /* lfu << 63 | log factor << 32 | decay minutes */
     uint32_t expire_next;          /* shard at which expire_run goes on; its goroutine's */
 };
@@ -123,6 +125,13 @@ enum store_result shard_insert(struct transaction *tx, uint32_t db, struct entry
 /* Puts `e` in place of f->entry, which is the caller's afterwards; keeps the index of deadlines.
  * `had_expiry_ms` is the deadline before. */
 void shard_replace(struct transaction *tx, struct found *f, struct entry *e, uint64_t hash);
+/* Says that f's entry is at `e` now: its value was resized. Deadline and clock are as they were. */
+static inline void shard_entry_moved(struct found *f, struct entry *e)
+{
+    if (e != f->entry)
+        hash_table_replace(&f->db->table, &f->slot, e);
+    f->entry = e;
+}
 /* Says that f's entry, changed in place, now has another deadline. */
 void shard_expiry_changed(struct transaction *tx, struct found *f, int64_t before_ms,
                           uint64_t hash);

@@ -325,13 +325,6 @@ enum store_result string_delete_if_equal(struct transaction *tx, struct store_ke
 
 /* ---- editing ---- */
 
-static void entry_moved(struct found *f, struct entry *e)
-{
-    if (e != f->entry)
-        hash_table_replace(&f->db->table, &f->slot, e);
-    f->entry = e;
-}
-
 /* Slack for a blob of `size` bytes that is growing: it will probably grow again. */
 static size_t with_slack(size_t size)
 {
@@ -365,7 +358,7 @@ static char *edit_blob(struct found *f, size_t size)
         tu_free(blob);
         return NULL;
     }
-    entry_moved(f, e);
+    shard_entry_moved(f, e);
     e->flags |= ENTRY_BLOCK;
     entry_set_block(e, blob);
     return blob->bytes;
@@ -379,7 +372,7 @@ static bool edit_integer(struct found *f)
     struct entry *e = entry_resize_value(f->entry, size);
     if (!e)
         return false;
-    entry_moved(f, e);
+    shard_entry_moved(f, e);
     memcpy(entry_value(e), digits, size);
     e->encoding = ENCODING_BYTES;
     return true;
@@ -399,7 +392,7 @@ static char *edit(struct found *f, size_t size)
         e = entry_resize_value(e, size);
         if (!e)
             return NULL;
-        entry_moved(f, e);
+        shard_entry_moved(f, e);
     }
     return (char *)entry_value(e);
 }

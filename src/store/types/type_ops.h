@@ -1,7 +1,7 @@
 /* type_ops.h - what the keyspace must be able to do with a value whose type it does not know.
  *
  * One constant table a type; type_ops_of finds it. The object is what an entry's ENTRY_BLOCK points
- * to. Strings are known to entry.c itself and have no row.
+ * to when its encoding is not a run of bytes; those entry.c knows itself. Strings have no row.
  */
 #pragma once
 
@@ -14,9 +14,8 @@ struct type_ops {
     size_t (*size)(const void *object);        /* elements */
     size_t (*memory)(const void *object);      /* bytes */
     void *(*copy)(const void *object);         /* NULL: out of memory */
-    const char *(*encoding)(const void *object);
-    /* Mixes the value into a DEBUG DIGEST. */
-    void (*digest)(const void *object, uint8_t digest[SHA1_SIZE]);
+    /* Mixes the value, in whatever encoding, into a DEBUG DIGEST (digest.h has the tools). */
+    void (*digest)(const struct entry *e, uint8_t digest[SHA1_SIZE]);
 };
 
 /* NULL for strings and for types that are not there. */

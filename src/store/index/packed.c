@@ -1,0 +1,332 @@
+/* packed.c - see packed.h. */
+#include "store/index/packed.h"
+
+#include "base/check.h"
+
+#include <string.h>
+
+/* What the first bytes of an element say. */
+struct head {
+    size_t size; /* bytes of the head, before those of a string */
+    size_t text; /* bytes of the string; 0 for integers */
+    bool is_integer;
+};
+
+static uint32_t load32(const unsigned char *b)
+{
+    uint32_t v;
+    memcpy(&v, b, sizeof v);
+    return v;
+}
+
+/* All that `available` bytes allow to be read; size 0: not an element. */
+static struct head read_head(const unsigned char *b, size_t available)
+{
+    static const unsigned char integer_sizes[] = {[1] = 3, [2] = 4, [3] = 5, [4] = 9};
+    struct head h = {0};
+    if (available == 0)
+        return h;
+    if (b[0] < 0x80) {
+        h = (struct head){1, 0, true};
+    } else if (b[0] < 0xc0) {
+        h = (struct head){1, b[0] & 0x3f, false};
+    } else if (b[0] < 0xe0) {
+        h = (struct head){2, 0, true};
+    } else if (b[0] < 0xf0) {
+        if (available >= 2)
+            h = (struct head){2, (size_t)(b[0] & 0x0f) << 8 | b[1], false};
+    } else if (b[0] == 0xf0) {
+        if (available >= 5)
+            h = (struct head){5, load32(b + 1), false};
+    } else if (b[0] <= 0xf4) {
+        h = (struct head){integer_sizes[b[0] & 0x0f], 0, true};
+    }
+    if (h.size > available || h.text > available - h.size)
+        h.size = 0;
+    return h;
+}
+
+/* Bytes of the size that stands behind `size` bytes. The peers write one more than needed at the upper ends, and
+ * refuse what does not. */
+static size_t tail_size(size_t size)
+{
+    return size < 128 ? 1 : size < 16383 ? 2 : size < 2097151 ? 3 : size < 268435455 ? 4 : 5;
+}
+
+/* Most significant group first; every byte but the first has bit 7 set, so reading backwards ends there. */
+static unsigned char *write_tail(unsigned char *to, size_t size)
+{
+    size_t n = tail_size(size);
+    for (size_t i = 0; i < n; i++)
+        to[i] = (unsigned char)((size >> 7 * (n - 1 - i) & 0x7f) | (i > 0 ? 0x80 : 0));
+    return to + n;
+}
+
+/* The tail that ends before `end`: its value and its own size. At most `available` bytes; 0: broken. */
+static size_t read_tail(const unsigned char *end, size_t available, size_t *value)
+{
+    *value = 0;
+    for (size_t n = 1; n <= 5 && n <= available; n++) {
+        *value |= (size_t)(end[-(ptrdiff_t)n] & 0x7f) << 7 * (n - 1);
+        if (!(end[-(ptrdiff_t)n] & 0x80))
+            return n;
+    }
+    return 0;
+}
+
+static size_t element_size(const unsigned char *b, size_t available)
+{
+    struct head h = read_head(b, available);
+    return h.size == 0 ? 0 : h.size + h.text;
+}
+
+size_t packed_next(struct packed p, size_t at)
+{
+    size_t size = element_size(p.bytes + at, p.size - at);
+    tu_assert(at < p.size && size > 0);
+    return at + size + tail_size(size);
+}
+
+size_t packed_prev(struct packed p, size_t at)
+{
+    size_t size;
+    if (at <= PACKED_HEAD)
+        return 0;
+    size_t n = read_tail(p.bytes + at, at - PACKED_HEAD, &size);
+    tu_assert(n > 0 && size + n <= at - PACKED_HEAD);
+    return at - n - size;
+}
+
+size_t packed_count(struct packed p)
+{
+    uint16_t count;
+    memcpy(&count, p.bytes, sizeof count);
+    if (count != PACKED_UNCOUNTED)
+        return count;
+    size_t n = 0;
+    for (size_t at = packed_first(p); at < p.size; at = packed_next(p, at))
+        n++;
+    return n;
+}
+
+void packed_set_count(unsigned char *bytes, size_t count)
+{
+    uint16_t n = (uint16_t)(count < PACKED_UNCOUNTED ? count : PACKED_UNCOUNTED);
+    memcpy(bytes, &n, sizeof n);
+}
+
+size_t packed_seek(struct packed p, int64_t index)
+{
+    size_t count = packed_count(p);
+    if (index < 0)
+        index += (int64_t)count;
+    if (index < 0 || (size_t)index >= count)
+        return p.size;
+    if ((size_t)index <= count / 2) {
+        size_t at = packed_first(p);
+        while (index-- > 0)
+            at = packed_next(p, at);
+        return at;
+    }
+    size_t at = p.size;
+    for (size_t n = count - (size_t)index; n > 0; n--)
+        at = packed_prev(p, at);
+    return at;
+}
+
+/* A little-endian signed integer of `size` bytes. */
+static int64_t load_signed(const unsigned char *b, size_t size)
+{
+    uint64_t v = 0;
+    for (size_t i = size; i-- > 0;)
+        v = v << 8 | b[i];
+    unsigned unused = (unsigned)(64 - 8 * size);
+    return (int64_t)(v << unused) >> unused;
+}
+
+void packed_get(struct packed p, size_t at, struct packed_item *out)
+{
+    const unsigned char *b = p.bytes + at;
+    struct head h = read_head(b, p.size - at);
+    tu_assert(h.size > 0);
+    out->is_integer = h.is_integer;
+    if (!h.is_integer)
+        out->bytes = (struct slice){(const char *)b + h.size, h.text};
+    else if (h.size == 1)
+        out->integer = b[0];
+    else if (h.size == 2)
+        out->integer = ((int64_t)((b[0] & 0x1fu) << 8 | b[1]) ^ 0x1000) - 0x1000;
+    else
+        out->integer = load_signed(b + 1, h.size - 1);
+}
+
+struct slice packed_text(struct packed_item *item)
+{
+    if (!item->is_integer)
+        return item->bytes;
+    return (struct slice){item->digits, number_format_int64(item->digits, item->integer)};
+}
+
+/* True if the value has an integer's form here. */
+static bool as_integer(struct slice value, int64_t *out)
+{
+    return value.size <= NUMBER_INT64_MAX_SIZE && number_parse_int64(value, out);
+}
+
+bool packed_equals(const struct packed_item *item, struct slice value)
+{
+    int64_t integer;
+    if (!item->is_integer)
+        return slice_equal(item->bytes, value);
+    return as_integer(value, &integer) && integer == item->integer;
+}
+
+size_t packed_find(struct packed p, size_t from, size_t step, struct slice value)
+{
+    int64_t integer = 0;
+    bool is_integer = as_integer(value, &integer);
+    size_t skip = 0;
+    for (size_t at = from; at < p.size; at = packed_next(p, at)) {
+        if (skip-- > 0)
+            continue;
+        skip = step - 1;
+        struct head h = read_head(p.bytes + at, p.size - at);
+        if (h.is_integer != is_integer)
+            continue;
+        if (!is_integer) {
+            if (h.text == value.size &&
+                (value.size == 0 || memcmp(p.bytes + at + h.size, value.data, value.size) == 0))
+                return at;
+            continue;
+        }
+        struct packed_item item;
+        packed_get(p, at, &item);
+        if (item.integer == integer)
+            return at;
+    }
+    return p.size;
+}
+
+bool packed_is_valid(struct packed p)
+{
+    uint16_t said;
+    size_t count = 0;
+    if (p.size < PACKED_HEAD)
+        return false;
+    memcpy(&said, p.bytes, sizeof said);
+    for (size_t at = PACKED_HEAD; at < p.size; count++) {
+        size_t size = element_size(p.bytes + at, p.size - at), back;
+        size_t tail = size > 0 ? tail_size(size) : 0;
+        if (tail == 0 || size + tail > p.size - at ||
+            read_tail(p.bytes + at + size + tail, size + tail, &back) != tail || back != size)
+            return false;
+        at += size + tail;
+    }
+    return said == PACKED_UNCOUNTED || said == count;
+}
+
+/* ---- writing ---- */
+
+static size_t integer_size(int64_t v)
+{
+    return v >= 0 && v <= 127                      ? 1
+           : v >= -4096 && v <= 4095               ? 2
+           : v >= INT16_MIN && v <= INT16_MAX      ? 3
+           : v >= -(1 << 23) && v <= (1 << 23) - 1 ? 4
+           : v >= INT32_MIN && v <= INT32_MAX      ? 5
+                                                   : 9;
+}
+
+static size_t string_head_size(size_t size)
+{
+    return size < 64 ? 1 : size < 4096 ? 2 : 5;
+}
+
+size_t packed_item_size(struct slice value)
+{
+    int64_t integer;
+    size_t size = as_integer(value, &integer) ? integer_size(integer)
+                                              : string_head_size(value.size) + value.size;
+    return size + tail_size(size);
+}
+
+static size_t write_integer(unsigned char *to, int64_t v)
+{
+    size_t size = integer_size(v);
+    uint64_t bits = (uint64_t)v;
+    if (size == 1) {
+        to[0] = (unsigned char)v;
+    } else if (size == 2) {
+        to[0] = (unsigned char)(0xc0 | (bits >> 8 & 0x1f));
+        to[1] = (unsigned char)bits;
+    } else {
+        to[0] = (unsigned char)(0xf0 + (size == 9 ? 4 : size - 2));
+        for (size_t i = 1; i < size; i++, bits >>= 8)
+            to[i] = (unsigned char)bits;
+    }
+    return size;
+}
+
+static size_t write_string(unsigned char *to, struct slice s)
+{
+    size_t head = string_head_size(s.size);
+    uint32_t size = (uint32_t)s.size;
+    if (head == 1) {
+        to[0] = (unsigned char)(0x80 | size);
+    } else if (head == 2) {
+        to[0] = (unsigned char)(0xe0 | size >> 8);
+        to[1] = (unsigned char)size;
+    } else {
+        to[0] = 0xf0;
+        memcpy(to + 1, &size, sizeof size);
+    }
+    if (s.size > 0)
+        memcpy(to + head, s.data, s.size);
+    return head + s.size;
+}
+
+unsigned char *packed_write(unsigned char *to, struct slice value)
+{
+    int64_t integer;
+    size_t size =
+        as_integer(value, &integer) ? write_integer(to, integer) : write_string(to, value);
+    return write_tail(to + size, size);
+}
+
+/* ---- changing ---- */
+
+bool packed_insert(const struct packed_store *store, struct packed p, size_t at,
+                   const struct slice *values, size_t count)
+{
+    size_t bytes = 0, before = packed_count(p);
+    for (size_t i = 0; i < count; i++)
+        bytes += packed_item_size(values[i]);
+    unsigned char *base = store->hole(store->owner, at, 0, bytes);
+    if (!base)
+        return false;
+    unsigned char *to = base + at;
+    for (size_t i = 0; i < count; i++)
+        to = packed_write(to, values[i]);
+    packed_set_count(base, before + count);
+    return true;
+}
+
+bool packed_replace(const struct packed_store *store, struct packed p, size_t at,
+                    struct slice value)
+{
+    unsigned char *base =
+        store->hole(store->owner, at, packed_next(p, at) - at, packed_item_size(value));
+    if (base)
+        packed_write(base + at, value);
+    return base != NULL;
+}
+
+void packed_remove(const struct packed_store *store, struct packed p, size_t at, size_t count)
+{
+    size_t before = packed_count(p), end = at, n = 0;
+    for (; n < count && end < p.size; n++)
+        end = packed_next(p, end);
+    unsigned char *base = store->hole(store->owner, at, end - at, 0);
+    tu_check(base, "a packed could not be made smaller");
+    packed_set_count(base, before - n);
+}

@@ -1,0 +1,86 @@
+/* packed.h - a small sequence of strings and integers in one run of bytes.
+ *
+ *     | count 2 | element | element | ...           count PACKED_UNCOUNTED: too many to say, walk
+ *     element = | head and bytes | size of the part before, readable backwards |
+ *
+ * The elements are those of Valkey's and Redis's listpack (format: listpack.md of its author, antirez),
+ * so that DUMP and RDB only put its frame around them:
+ *
+ *     0xxxxxxx           integer 0..127              11110001 + 2   int16
+ *     10xxxxxx + bytes   string up to 63             11110010 + 3   int24
+ *     110xxxxx + 1       13 bit integer              11110011 + 4   int32
+ *     1110xxxx + 1 + ..  string up to 4095           11110100 + 8   int64
+ *     11110000 + 4 + ..  string up to 4 GiB
+ *
+ * A string that is an int64 in canonical form is always held as an integer.
+ *
+ * Reading is pure. Changing goes through a struct packed_store, because who owns the bytes differs: an
+ * entry (types/value.h), a blob (quicklist and stream nodes). A position is the offset of an element, or
+ * the size of the whole for "behind the last". Changes invalidate all positions behind them, and
+ * all pointers into the bytes. Bytes from outside must pass packed_is_valid first.
+ */
+#pragma once
+
+#include "base/number.h"
+#include "base/slice.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct packed {
+    const unsigned char *bytes;
+    size_t size; /* the count included */
+};
+
+enum { PACKED_HEAD = 2, PACKED_UNCOUNTED = UINT16_MAX };
+
+struct packed_item {
+    bool is_integer;
+    int64_t integer;    /* when it is one */
+    struct slice bytes; /* else; points into the packed */
+    char digits[NUMBER_INT64_MAX_SIZE];
+};
+
+/* Elements; walks when there are too many for the header. */
+size_t packed_count(struct packed p);
+static inline size_t packed_first(struct packed p)
+{
+    return p.size > PACKED_HEAD ? PACKED_HEAD : p.size;
+}
+/* The element behind the one at `at`, or p.size. */
+size_t packed_next(struct packed p, size_t at);
+/* The element before the one at `at` (or before the end); 0: there is none. */
+size_t packed_prev(struct packed p, size_t at);
+/* The element number `index`, from the end if negative (-1: the last); p.size: there is none. */
+size_t packed_seek(struct packed p, int64_t index);
+void packed_get(struct packed p, size_t at, struct packed_item *out);
+/* The element as text, in the packed or in item->digits. */
+struct slice packed_text(struct packed_item *item);
+/* The first element from `from` on that equals `value`, looking at every `step`-th only; p.size: none. */
+size_t packed_find(struct packed p, size_t from, size_t step, struct slice value);
+bool packed_equals(const struct packed_item *item, struct slice value);
+/* Whole elements from beginning to end, each readable both ways, as many as the count says. */
+bool packed_is_valid(struct packed p);
+
+/* Bytes that this value takes as an element. */
+size_t packed_item_size(struct slice value);
+/* Writes it: packed_item_size bytes. Returns the end. */
+unsigned char *packed_write(unsigned char *to, struct slice value);
+void packed_set_count(unsigned char *bytes, size_t count);
+
+/* Who owns the bytes. `hole` replaces `removed` bytes at `at` by `inserted` undefined ones and returns
+ * the new beginning of all, or NULL: out of memory, nothing has changed. */
+struct packed_store {
+    unsigned char *(*hole)(void *owner, size_t at, size_t removed, size_t inserted);
+    void *owner;
+};
+
+/* Puts `count` elements before the one at `at`. The values must not lie in the packed itself. False:
+ * out of memory, nothing has changed. `p` is what it was before. */
+bool packed_insert(const struct packed_store *store, struct packed p, size_t at,
+                   const struct slice *values, size_t count);
+bool packed_replace(const struct packed_store *store, struct packed p, size_t at,
+                    struct slice value);
+/* Takes `count` elements out from `at` on, or as many as there are. */
+void packed_remove(const struct packed_store *store, struct packed p, size_t at, size_t count);
