@@ -20,3 +20,5 @@ struct type_ops {
 
 /* NULL for strings and for types that are not there. */
 const struct type_ops *type_ops_of(enum store_type type);
+
+extern const struct type_ops list_ops; /* list.c */
