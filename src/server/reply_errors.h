@@ -87,3 +87,16 @@
 #define ERR_KEYS_NONE      "ERR The command has no key arguments"
 #define ERR_KEYS_ARITY     "ERR Invalid number of arguments specified for command"
 #define ERR_KEYS_ARGUMENTS "ERR Invalid arguments specified for command"
+
+/* lists */
+#define ERR_NOT_POSITIVE    "ERR value is out of range, must be positive"
+#define ERR_NUMKEYS_ZERO    "ERR numkeys should be greater than 0"
+#define ERR_COUNT_ZERO      "ERR count should be greater than 0"
+#define ERR_COUNT_NEGATIVE  "ERR COUNT can't be negative"
+#define ERR_MAXLEN_NEGATIVE "ERR MAXLEN can't be negative"
+#define ERR_RANK_ZERO                                                                            \
+    "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use " \
+    "negative to start from the end of the list"
+#define ERR_RANK_RANGE                                                        \
+    "ERR value is out of range, value must between -9223372036854775807 and " \
+    "9223372036854775807"
