@@ -97,6 +97,6 @@
 #define ERR_RANK_ZERO                                                                            \
     "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use " \
     "negative to start from the end of the list"
-#define ERR_RANK_RANGE                                                        \
+#define ERR_LONG_RANGE                                                        \
     "ERR value is out of range, value must between -9223372036854775807 and " \
     "9223372036854775807"

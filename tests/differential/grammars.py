@@ -100,7 +100,7 @@ GRAMMARS = {
     (["COUNT", "1000"] if r.random() < 0.8 else []) +
     options(r, {"MATCH": ["k*", "*"], "TYPE": ["string", "STRING", "hash", "foo", "stream"],
                 "COUNT": ["1000", "100", "0", "-1", "x"]}, 3),
-    "OBJECT": lambda r: r.choice([["ENCODING", key(r)], ["REFCOUNT", key(r)], ["FREQ", key(r)],
+    "OBJECT": lambda r: r.choice([["ENCODING", r.choice([key(r), lists(r)])], ["REFCOUNT", key(r)], ["FREQ", key(r)],
                                   ["IDLETIME", key(r)], ["NOSUCH", key(r)], ["ENCODING"], []]),
     "COMMAND": lambda r: r.choice([
         ["GETKEYS"] + inner(r), ["GETKEYSANDFLAGS"] + inner(r), ["LIST", "FILTERBY"], ["GETKEYS"],
@@ -109,6 +109,47 @@ GRAMMARS = {
         ["LIST", "FOO", "PATTERN", "x"], ["COUNT", "x"], ["DOCS", "nosuch"]]),
     "NOSUCHCOMMAND": lambda r: some(r, VALUES, 0, 3),
 }
+LISTS = ["l1", "l2", "l3", "l4", "none", "k1"]
+ELEMENTS = ["", "a", "b", "c", "a", "10", "-5", "007", "9223372036854775807", "x" * 70, "v" * 1500, "w" * 4000, "h" * 9000]
+INDEXES = ["0", "1", "-1", "2", "-3", "5", "7", "100", "-100", "0", "-1", "3", "9223372036854775807", "-9223372036854775808", "x",
+           "", "1.5", "9223372036854775808"]
+ENDS = ["LEFT", "RIGHT", "left", "Right", "LEFT", "RIGHT", "UP", ""]
+
+
+def lists(r):
+    return r.choice(LISTS)
+
+
+def element(r):
+    return r.choice(ELEMENTS[:9] if r.random() < 0.8 else ELEMENTS)
+
+
+def push(r):
+    return [lists(r)] + [element(r) for _ in range(r.choice([0, 1, 1, 2, 3, 5, 8, 30]))]
+
+
+GRAMMARS.update({
+    "LPUSH": push,
+    "RPUSH": push,
+    "LPUSHX": push,
+    "RPUSHX": push,
+    "LPOP": lambda r: [lists(r)] + some(r, INDEXES, 0, 1),
+    "RPOP": lambda r: [lists(r)] + some(r, INDEXES, 0, 1),
+    "LLEN": lambda r: [lists(r)],
+    "LINDEX": lambda r: [lists(r), r.choice(INDEXES)],
+    "LSET": lambda r: [lists(r), r.choice(INDEXES), element(r)],
+    "LRANGE": lambda r: [lists(r), r.choice(INDEXES), r.choice(INDEXES)],
+    "LTRIM": lambda r: [lists(r), r.choice(["0", "0", "1", "-100"] + INDEXES), r.choice(["-1", "-1", "-2"] + INDEXES)],
+    "LREM": lambda r: [lists(r), r.choice(INDEXES), element(r)],
+    "LINSERT": lambda r: [lists(r), r.choice(["BEFORE", "AFTER", "before", "aFter", "X"]), element(r), element(r)],
+    "LPOS": lambda r: [lists(r), element(r)] + options(r, {"RANK": INDEXES, "COUNT": INDEXES, "MAXLEN": INDEXES}, 3),
+    "LMOVE": lambda r: [lists(r), lists(r), r.choice(ENDS), r.choice(ENDS)],
+    "RPOPLPUSH": lambda r: [lists(r), lists(r)],
+    "LMPOP": lambda r: [r.choice(["1", "2", "1", "2", "3", "0", "-1", "x"])] + some(r, LISTS, 1, 3) + some(r, ENDS, 1, 1) +
+    options(r, {"COUNT": INDEXES}, 2),
+})
+
+
 def inner(r):
     name = r.choice([n for n in GRAMMARS if n not in ("COMMAND",)])
     return [name] + GRAMMARS[name](r)

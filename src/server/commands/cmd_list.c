@@ -284,6 +284,10 @@ static void run_lrem(struct call *call)
     size_t removed;
     if (!handler_integer(call, call->argv[2], &count))
         return;
+    if (count == INT64_MIN) {
+        reply_error(call->reply, ERR_LONG_RANGE);
+        return;
+    }
     enum store_result result =
         list_remove(call->tx, handler_first_key(call), count, call->argv[3], &removed);
     reply_size(call, result, removed);
@@ -306,7 +310,7 @@ static const char *check_rank(struct slice word, struct args *out)
     int64_t rank;
     if (!number_parse_int64(word, &rank))
         return ERR_NOT_INTEGER;
-    return rank == INT64_MIN ? ERR_RANK_RANGE : rank == 0 ? ERR_RANK_ZERO : NULL;
+    return rank == INT64_MIN ? ERR_LONG_RANGE : rank == 0 ? ERR_RANK_ZERO : NULL;
 }
 
 static bool is_natural(struct slice word)
