@@ -154,7 +154,12 @@ static unsigned char *to_blob(struct found *f, size_t at, size_t removed, size_t
     memcpy(to, from, at);
     memcpy(to + at + inserted, from + at + removed, size - at - removed);
     blob->size = after;
-    shard_entry_moved(f, entry_resize_value(e, sizeof blob)); /* smaller: does not fail */
+    e = entry_resize_value(e, sizeof blob);
+    if (!e) { /* a value of fewer bytes than a pointer */
+        tu_free(blob);
+        return NULL;
+    }
+    shard_entry_moved(f, e);
     f->entry->flags |= ENTRY_BLOCK;
     entry_set_block(f->entry, blob);
     return to;
