@@ -87,3 +87,14 @@
 #define ERR_KEYS_NONE      "ERR The command has no key arguments"
 #define ERR_KEYS_ARITY     "ERR Invalid number of arguments specified for command"
 #define ERR_KEYS_ARGUMENTS "ERR Invalid arguments specified for command"
+
+/* bitmaps */
+#define ERR_BIT_OFFSET        "ERR bit offset is not an integer or out of range"
+#define ERR_BIT_VALUE         "ERR bit is not an integer or out of range"
+#define ERR_BIT_ARGUMENT      "ERR The bit argument must be 1 or 0."
+#define ERR_BITOP_NOT         "ERR BITOP NOT must be called with a single source key."
+#define ERR_BITFIELD_OVERFLOW "ERR Invalid OVERFLOW type specified"
+#define ERR_BITFIELD_RO       "ERR BITFIELD_RO only supports the GET subcommand"
+#define ERR_BITFIELD_TYPE                                                                       \
+    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but " \
+    "i64 is."
