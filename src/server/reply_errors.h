@@ -100,3 +100,14 @@
 #define ERR_LONG_RANGE                                                        \
     "ERR value is out of range, value must between -9223372036854775807 and " \
     "9223372036854775807"
+
+/* bitmaps */
+#define ERR_BIT_OFFSET        "ERR bit offset is not an integer or out of range"
+#define ERR_BIT_VALUE         "ERR bit is not an integer or out of range"
+#define ERR_BIT_ARGUMENT      "ERR The bit argument must be 1 or 0."
+#define ERR_BITOP_NOT         "ERR BITOP NOT must be called with a single source key."
+#define ERR_BITFIELD_OVERFLOW "ERR Invalid OVERFLOW type specified"
+#define ERR_BITFIELD_RO       "ERR BITFIELD_RO only supports the GET subcommand"
+#define ERR_BITFIELD_TYPE                                                                       \
+    "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but " \
+    "i64 is."

@@ -150,6 +150,44 @@ GRAMMARS.update({
 })
 
 
+# ---- bitmaps ----
+BITS = ["0", "1", "5", "7", "8", "9", "23", "64", "100", "1000", "-1", "4294967296", "x", "", "9999999999999999999"]
+WIDTHS = ["u1", "u2", "u7", "u8", "u16", "u31", "u32", "u63", "i1", "i2", "i8", "i17", "i63", "i64", "u64", "i65", "u0", "i", "x8", "", "U8"]
+FIELD_AT = BITS[:10] + ["#0", "#1", "#2", "#7", "#x", "#", "#-1", "-5", "#99999999999999999"]
+NEAR = ["0", "-1", "1", "2", "-2", "3", "-3", "8", "15", "-9", "100", "-100"]
+
+
+def bit_range(r):
+    return [[], [], [r.choice(NEAR)], [r.choice(NEAR), r.choice(NEAR)],
+            [r.choice(NEAR), r.choice(NEAR), case(r, r.choice(["BYTE", "BIT", "BIT"]))],
+            some(r, INTS + ["BIT"], 1, 4)][r.randrange(6)]
+
+
+def field_steps(r):
+    out = []
+    for _ in range(r.randint(0, 4)):
+        what = r.choice(["GET", "SET", "SET", "INCRBY", "INCRBY"])
+        if r.random() < 0.4:
+            out += [case(r, "OVERFLOW"), case(r, r.choice(["WRAP", "SAT", "FAIL", "SAT", "FAIL", "FOO"] if r.random() < 0.2 else ["SAT", "FAIL", "WRAP"]))]
+        bad = r.random() < 0.1
+        out += [case(r, what), r.choice(WIDTHS if bad else WIDTHS[:14]), r.choice(FIELD_AT if bad else FIELD_AT[:10] + FIELD_AT[10:14])]
+        if what != "GET":
+            out.append(r.choice(INTS if r.random() < 0.2 else NEAR + ["255", "127", "128", "-128", "65535", "-129", "9223372036854775807", "-9223372036854775808"]))
+    return out
+
+
+GRAMMARS.update({
+    "SETBIT": lambda r: [key(r), r.choice(BITS), r.choice(["0", "1", "1", "1", "0", "2", "-1", "x"])],
+    "GETBIT": lambda r: [key(r), r.choice(BITS)],
+    "BITCOUNT": lambda r: [key(r)] + bit_range(r),
+    "BITPOS": lambda r: [key(r), r.choice(["0", "1", "0", "1", "2", "x"])] + bit_range(r),
+    "BITOP": lambda r: [case(r, r.choice(["AND", "OR", "XOR", "NOT", "DIFF"])), key(r)] + some(r, KEYS, 1, 3),
+    "BITFIELD": lambda r: [key(r)] + field_steps(r),
+    "BITFIELD_RO": lambda r: [key(r)] + (field_steps(r) if r.random() < 0.2 else
+                                         [w for _ in range(r.randint(0, 3)) for w in (case(r, "GET"), r.choice(WIDTHS[:14]), r.choice(FIELD_AT[:14]))]),
+})
+
+
 def inner(r):
     name = r.choice([n for n in GRAMMARS if n not in ("COMMAND",)])
     return [name] + GRAMMARS[name](r)

@@ -8,6 +8,7 @@
 #include "server/command.h"
 
 #define COMMAND_FAMILIES(X) \
+    X(bitmap)               \
     X(command)              \
     X(config)               \
     X(debug)                \

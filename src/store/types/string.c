@@ -12,6 +12,8 @@
 #include "store/effects.h"
 #include "store/entry.h"
 #include "store/shard.h"
+#include "store/types/string_edit.h"
+#include "store/types/value.h"
 
 #include <math.h>
 #include <string.h>
@@ -463,6 +465,44 @@ enum store_result string_set_range(struct transaction *tx, struct store_key key,
     *size = end > *size ? end : *size;
     edited(tx, key, "setrange");
     return STORE_OK;
+}
+
+enum store_result string_edit(struct transaction *tx, struct store_key key, size_t size,
+                              struct found *f, unsigned char **bytes, size_t *before)
+{
+    *f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
+    enum store_result rc = check_type(f);
+    if (rc == STORE_WRONG_TYPE)
+        return rc;
+    bool is_new = !f->entry;
+    if (is_new) {
+        rc = value_make_bytes(tx, key, TYPE_STRING, ENCODING_BYTES, 0, f);
+        if (rc != STORE_OK)
+            return rc;
+    }
+    *before = entry_value_count(f->entry);
+    char *all = edit(f, size > *before ? size : *before);
+    if (!all) {
+        if (is_new)
+            shard_delete(f, false);
+        return STORE_NO_MEMORY;
+    }
+    if (size > *before)
+        memset(all + *before, 0, size - *before);
+    *bytes = (unsigned char *)all;
+    return STORE_OK;
+}
+
+enum store_result string_put_raw(struct transaction *tx, struct store_key key, struct slice bytes)
+{
+    struct entry *e = entry_new_bytes(key.name, bytes, EXPIRY_NONE);
+    if (!e)
+        return STORE_NO_MEMORY;
+    e->flags |= ENTRY_RAW;
+    enum store_result rc = value_put(tx, key, e);
+    if (rc != STORE_OK)
+        entry_free(e);
+    return rc;
 }
 
 /* ---- counting ---- */
