@@ -30,11 +30,14 @@
 #include <string.h>
 
 struct element {
-    uint8_t head; /* bits 0-1 width of the name's size, 2-3 of the value's (0: no value), 4 deadline */
+    uint8_t
+        head; /* bits 0-1 width of the name's size, 2-3 of the value's (0: no value), 4 deadline */
     unsigned char bytes[];
 };
 
 enum { ELEMENT_DEADLINE = 1 << 4 };
+/* Bytes of a size, by its code in the head: 0, 1, 2, 4. */
+#define ELEMENT_WIDTH(code) ((1u << (code)) >> 1)
 
 struct element_table {
     struct hash_table table;
@@ -52,9 +55,30 @@ struct element_place {
  * than 4 GiB. */
 struct element *element_new(struct slice name, struct slice value, int64_t deadline_ms);
 void element_free(struct element *e);
-struct slice element_name(const struct element *e);
+
+static inline size_t element__size(const unsigned char *at, unsigned width)
+{
+    uint32_t size = *at;
+    if (__builtin_expect(width > 1, 0))
+        memcpy(&size, at, width); /* little endian */
+    return size;
+}
+static inline struct slice element_name(const struct element *e)
+{
+    const unsigned char *at = e->bytes + (e->head & ELEMENT_DEADLINE ? 8 : 0);
+    unsigned width = ELEMENT_WIDTH(e->head & 3), value_width = ELEMENT_WIDTH(e->head >> 2 & 3);
+    return (struct slice){(const char *)at + width + value_width, element__size(at, width)};
+}
 /* Empty, and data NULL, if it has none. */
-struct slice element_value(const struct element *e);
+static inline struct slice element_value(const struct element *e)
+{
+    unsigned width = ELEMENT_WIDTH(e->head >> 2 & 3);
+    if (width == 0)
+        return (struct slice){0};
+    struct slice name = element_name(e);
+    return (struct slice){name.data + name.size,
+                          element__size((const unsigned char *)name.data - width, width)};
+}
 /* Unix ms, or EXPIRY_NONE. */
 static inline int64_t element_deadline(const struct element *e)
 {
