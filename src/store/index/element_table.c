@@ -182,7 +182,7 @@ bool element_table_insert(struct element_table *t, struct element *e)
     return insert(t, e, element_table_hash(t, element_name(e)));
 }
 
-static struct element *element_at(const struct element_table *t, const struct element_place *place)
+struct element *element_table_at(const struct element_table *t, const struct element_place *place)
 {
     return (struct element *)bucket_entry(&t->table, place->slot.bucket, place->slot.index);
 }
@@ -190,7 +190,7 @@ static struct element *element_at(const struct element_table *t, const struct el
 void element_table_replace(struct element_table *t, const struct element_place *place,
                            struct element *e)
 {
-    struct element *old = element_at(t, place);
+    struct element *old = element_table_at(t, place);
     tu_assert(slice_equal(element_name(old), element_name(e)));
     count_bytes(t, old, false);
     count_bytes(t, e, true);
@@ -201,7 +201,7 @@ void element_table_replace(struct element_table *t, const struct element_place *
 struct element *element_table_set_deadline(struct element_table *t,
                                            const struct element_place *place, int64_t deadline_ms)
 {
-    struct element *e = element_at(t, place);
+    struct element *e = element_table_at(t, place);
     if (deadline_ms != EXPIRY_NONE && (e->head & ELEMENT_DEADLINE)) {
         memcpy(e->bytes, &deadline_ms, 8);
         return e;
@@ -225,7 +225,7 @@ bool element_table_remove(struct element_table *t, struct slice name)
 
 void element_table_remove_at(struct element_table *t, const struct element_place *place)
 {
-    struct element *e = element_at(t, place);
+    struct element *e = element_table_at(t, place);
     count_bytes(t, e, false);
     hash_table_remove(
         &t->table,

@@ -126,6 +126,9 @@ struct element *element_table_find(const struct element_table *t, struct slice n
 struct element *element_table_find_hash(const struct element_table *t, uint64_t hash,
                                         struct element_place *place);
 
+/* What is at `place`. */
+struct element *element_table_at(const struct element_table *t, const struct element_place *place);
+
 enum element_added { ELEMENT_NO_MEMORY = -1, ELEMENT_EXISTS, ELEMENT_ADDED };
 /* Adds a member, if it is not there. */
 enum element_added element_table_add(struct element_table *t, struct slice name);
