@@ -14,6 +14,7 @@
     X(connection)           \
     X(expire)               \
     X(generic)              \
+    X(hash)                 \
     X(memory)               \
     X(server)               \
     X(string)               \

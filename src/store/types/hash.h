@@ -49,9 +49,9 @@ void hash_each(const struct hash_view *v, hash_visit_fn visit, void *context);
 /* Visits about `count` fields from `cursor` on: the next cursor, 0 at the end. A packed hash is visited whole. */
 uint64_t hash_scan(const struct hash_view *v, uint64_t cursor, uint64_t count, hash_visit_fn visit,
                    void *context);
-/* `count` random fields, all different; there are at least that many. STORE_OK or STORE_NO_MEMORY. */
-enum store_result hash_random_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
-                                       void *context);
+/* `count` random fields, all different; there are at least that many. */
+void hash_random_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
+                          void *context);
 /* `count` draws from a hash that is not empty; a field may come again. */
 void hash_random_any(const struct hash_view *v, uint64_t count, hash_visit_fn visit, void *context);
 

@@ -37,8 +37,9 @@ static bool remember(const struct element **set, size_t mask, const struct eleme
     return true;
 }
 
-static enum store_result draw_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
-                                       void *context)
+/* False: out of memory, nothing was visited. */
+static bool draw_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
+                          void *context)
 {
     const struct hash_object *o = value_object(&v->f);
     size_t mask = 15;
@@ -46,7 +47,7 @@ static enum store_result draw_distinct(const struct hash_view *v, size_t count, 
         mask = 2 * mask + 1;
     const struct element **set = tu_alloc_zeroed((mask + 1) * sizeof *set);
     if (!set)
-        return STORE_NO_MEMORY;
+        return false;
     for (size_t done = 0; done < count;) {
         struct element_place place;
         const struct element *e = element_table_random(&o->fields, &v->f.shard->random, &place);
@@ -56,19 +57,19 @@ static enum store_result draw_distinct(const struct hash_view *v, size_t count, 
         }
     }
     tu_free(set);
-    return STORE_OK;
+    return true;
 }
 
-enum store_result hash_random_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
-                                       void *context)
+void hash_random_distinct(const struct hash_view *v, size_t count, hash_visit_fn visit,
+                          void *context)
 {
     enum { FEW = 4 }; /* a draw costs about as much as walking over four */
     size_t all = hash_count(v);
-    if (v->f.entry->encoding != ENCODING_PACKED && count < all / FEW)
-        return draw_distinct(v, count, visit, context);
+    if (v->f.entry->encoding != ENCODING_PACKED && count < all / FEW &&
+        draw_distinct(v, count, visit, context))
+        return;
     struct selection s = {&v->f.shard->random, all, count, visit, context};
     hash_each(v, select_field, &s);
-    return STORE_OK;
 }
 
 static void visit_pair_at(struct packed p, size_t at, hash_visit_fn visit, void *context)
