@@ -219,7 +219,8 @@ void info_print_keyspace(struct server *server, const struct config *config, str
         if (keys != 0)
             text_addf(out,
                       "db%u:keys=%" PRIu64 ",expires=%" PRIu64
-                      ",avg_ttl=0,keys_with_volatile_items=0\r\n",
-                      db, keys, keyspace_size_expires(server->keyspace, db));
+                      ",avg_ttl=0,keys_with_volatile_items=%" PRIu64 "\r\n",
+                      db, keys, keyspace_size_expires(server->keyspace, db),
+                      keyspace_size_with_fields(server->keyspace, db));
     }
 }

@@ -162,7 +162,7 @@ static void add_keys(struct server *server, struct text *out)
     keyspace_stats(server->keyspace, &store);
     ADD_ZEROS(out, "sync_full", "sync_partial_ok", "sync_partial_err");
     add_counter(out, "expired_keys", store.expired - server->expired_base);
-    ADD_ZEROS(out, "expired_fields");
+    add_counter(out, "expired_fields", store.expired_fields - server->expired_fields_base);
     text_add(
         out,
         SLICE("expired_stale_perc:0.00\r\nexpired_keys_with_volatile_items_stale_perc:0.00\r\n"));

@@ -188,7 +188,7 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t at_ms)
         }
         entry_set_block(copy, block);
     }
-    copy->flags |= e->flags & (ENTRY_BLOCK | ENTRY_RAW);
+    copy->flags |= e->flags & (ENTRY_BLOCK | ENTRY_RAW | ENTRY_FIELDS);
     return copy;
 }
 
@@ -201,6 +201,12 @@ struct entry *entry_renamed(const struct entry *e, struct slice key)
     copy->flags = e->flags;
     memcpy(entry_value(copy), entry_value(e), e->value_size);
     return copy;
+}
+
+int64_t entry_fields_due_ms(const struct entry *e)
+{
+    return e->flags & ENTRY_FIELDS ? type_ops_of(e->type)->fields_due_ms(entry_block(e))
+                                   : INT64_MAX;
 }
 
 size_t entry_value_count(const struct entry *e)

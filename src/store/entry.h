@@ -39,8 +39,9 @@ enum entry_encoding {
 
 enum entry_flag {
     ENTRY_EXPIRES = 1 << 0,
-    ENTRY_BLOCK = 1 << 1, /* the value is a pointer */
-    ENTRY_RAW = 1 << 2,   /* a string that was changed in place: OBJECT ENCODING says raw */
+    ENTRY_BLOCK = 1 << 1,  /* the value is a pointer */
+    ENTRY_RAW = 1 << 2,    /* a string that was changed in place: OBJECT ENCODING says raw */
+    ENTRY_FIELDS = 1 << 3, /* a hash with fields that have deadlines: entry_fields_due_ms */
 };
 
 struct entry {
@@ -185,6 +186,9 @@ struct entry *entry_copy(const struct entry *e, struct slice key, int64_t at_ms)
 /* A new entry under another name that takes over value, deadline and block; `e` must then be dropped
  * with tu_free, not entry_free. NULL: out of memory. */
 struct entry *entry_renamed(const struct entry *e, struct slice key);
+
+/* No field of this hash is over before that; INT64_MAX: none has a deadline. */
+int64_t entry_fields_due_ms(const struct entry *e);
 
 /* Bytes of a string's text, elements of the other types. */
 size_t entry_value_count(const struct entry *e);

@@ -2,7 +2,8 @@
  *
  * A shard's lock is held for at most BATCH items, whose buckets and entries are prefetched together,
  * then the next shard has its turn: a million keys that expire in one second never hold anybody up
- * for more than some ten microseconds. Where an index has collected many more items than there are
+ * for more than some ten microseconds. Hashes stand in the same indexes with the earliest deadline of their fields, and
+ * lose at most FIELDS of them a turn. Where an index has collected many more items than there are
  * keys with a deadline (deleted and overwritten ones leave theirs behind), one slot at a time is
  * swept, so stale items are at most about as many as live ones.
  */
@@ -10,36 +11,50 @@
 
 #include "store/shard.h"
 
-enum { BATCH = 64 };
+enum { BATCH = 64, FIELDS = 512 };
 
-/* One item: a key that is over goes, one that is not is put back at its true deadline. */
-static void settle(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d,
-                   uint64_t hash)
+/* One item: a key that is over goes, one that is not is put back at its true deadline. A hash loses at most `most` fields
+ * and stands first in line again if more are over. Returns the fields. */
+static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d,
+                     uint64_t hash, size_t most)
 {
     struct found f = {.shard = s, .db = d};
+    size_t fields = 0;
     f.entry = hash_table_find_hash(&d->table, hash, &f.slot);
-    if (!f.entry || !entry_expires(f.entry))
-        return; /* deleted, or made persistent: the item was stale */
-    if (entry_is_expired(f.entry, tx->now_ms))
+    if (!f.entry || !(f.entry->flags & (ENTRY_EXPIRES | ENTRY_FIELDS)))
+        return 0; /* deleted, or made persistent: the item was stale */
+    if (entry_is_expired(f.entry, tx->now_ms)) {
         shard_expire(tx, db, &f, hash);
-    else
-        (void)!expire_index_add(&d->expire, hash, entry_expiry(f.entry), tx->now_ms);
+        return 0;
+    }
+    if (most > 0 && entry_fields_due_ms(f.entry) <= tx->now_ms)
+        fields = shard_expire_fields(tx, db, &f, hash, most);
+    if (!f.entry)
+        return fields;
+    int64_t due_ms = entry_fields_due_ms(f.entry);
+    if (entry_expires(f.entry) && entry_expiry(f.entry) < due_ms)
+        due_ms = entry_expiry(f.entry);
+    if (due_ms <= tx->now_ms)
+        (void)!expire_index_again(&d->expire, hash);
+    else if (due_ms != INT64_MAX)
+        (void)!expire_index_add(&d->expire, hash, due_ms, tx->now_ms);
+    return fields;
 }
 
-/* At most BATCH items of one database of one shard: their number. */
+/* At most BATCH items and FIELDS fields of one database of one shard: their number. */
 static size_t run_db(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d)
 {
     uint64_t hashes[BATCH];
     if (shard_db_wants_sweep(d))
         expire_index_sweep(&d->expire);
-    size_t count = expire_index_take(&d->expire, tx->now_ms, hashes, BATCH);
+    size_t count = expire_index_take(&d->expire, tx->now_ms, hashes, BATCH), fields = 0;
     for (size_t i = 0; i < count; i++)
         hash_table_prefetch_bucket(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
         hash_table_prefetch_entry(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
-        settle(tx, db, s, d, hashes[i]);
-    return count;
+        fields += settle(tx, db, s, d, hashes[i], fields < FIELDS ? FIELDS - fields : 0);
+    return count + fields;
 }
 
 /* One turn of a shard: the number of items looked at. */

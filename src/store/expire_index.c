@@ -21,9 +21,9 @@ struct expire_level {
     struct expire_vector slots[64];
 };
 
-static uint64_t tick_of(int64_t ms)
+static uint64_t tick_of(const struct expire_index *x, int64_t ms)
 {
-    return ms <= 0 ? 0 : (uint64_t)ms / EXPIRE_TICK_MS;
+    return ms <= 0 ? 0 : x->exact ? (uint64_t)ms : (uint64_t)ms / EXPIRE_TICK_MS;
 }
 
 static bool vector_push(struct expire_index *x, struct expire_vector *v, uint64_t hash)
@@ -60,7 +60,7 @@ static void rewind_clock(struct expire_index *x, int64_t now_ms)
             vector_free(x, v);
         }
     }
-    x->tick = tick_of(now_ms);
+    x->tick = tick_of(x, now_ms);
 }
 
 /* The first tick of a slot, given the wheel's present tick. */
@@ -96,7 +96,7 @@ static uint64_t earliest(const struct expire_index *x, unsigned *number, unsigne
 static void follow_clock(struct expire_index *x, int64_t now_ms)
 {
     unsigned number, slot;
-    uint64_t now = tick_of(now_ms);
+    uint64_t now = tick_of(x, now_ms);
     if (now > x->tick && (x->items == 0 || now < earliest(x, &number, &slot)))
         x->tick = now;
 }
@@ -105,10 +105,13 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
 {
     if (x->items == 0)
         x->tick = 0;
-    if (tick_of(now_ms) + BACKWARD_TICKS < x->tick)
+    if (tick_of(x, now_ms) + BACKWARD_TICKS < x->tick)
         rewind_clock(x, now_ms);
     follow_clock(x, now_ms);
-    uint64_t tick = tick_of(deadline_ms) + 1; /* at its begin the deadline has surely passed */
+    /* At its begin the deadline has surely passed. */
+    uint64_t tick = tick_of(x, deadline_ms) + !x->exact;
+    if (tick >> (6 * EXPIRE_LEVELS) != 0) /* some ten million years: comes due early then */
+        tick = (UINT64_C(1) << (6 * EXPIRE_LEVELS)) - 1;
     if (tick <= x->tick)
         tick = x->tick + 1;
     unsigned number = (63u - (unsigned)__builtin_clzll(tick ^ x->tick)) / 6;
@@ -127,6 +130,13 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
     return true;
 }
 
+bool expire_index_again(struct expire_index *x, uint64_t hash)
+{
+    bool ok = vector_push(x, &x->due, hash);
+    x->items += ok;
+    return ok;
+}
+
 static void take_slot(struct expire_index *x, struct expire_level *level, unsigned slot)
 {
     tu_assert(x->due.count == 0);
@@ -141,7 +151,7 @@ size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashe
     while (x->due.count == 0) {
         unsigned number = 0, slot = 0;
         uint64_t tick = earliest(x, &number, &slot);
-        if (tick > tick_of(now_ms) || tick == UINT64_MAX)
+        if (tick > tick_of(x, now_ms) || tick == UINT64_MAX)
             break;
         x->tick = tick;
         take_slot(x, x->levels[number], slot);
@@ -163,7 +173,8 @@ int64_t expire_index_due_ms(const struct expire_index *x)
     if (x->due.count > 0)
         return 0;
     uint64_t tick = earliest(x, &number, &slot);
-    return tick > (uint64_t)INT64_MAX / EXPIRE_TICK_MS ? INT64_MAX : (int64_t)tick * EXPIRE_TICK_MS;
+    uint64_t width = x->exact ? 1 : EXPIRE_TICK_MS;
+    return tick > (uint64_t)INT64_MAX / width ? INT64_MAX : (int64_t)(tick * width);
 }
 
 static int compare_hashes(const void *a, const void *b)
@@ -208,7 +219,7 @@ void expire_index_clear(struct expire_index *x)
         tu_free(level);
     }
     tu_check(x->bytes == 0, "an expiry index of %zu bytes after it was cleared", x->bytes);
-    *x = (struct expire_index){0};
+    *x = (struct expire_index){.exact = x->exact};
 }
 
 void expire_index_verify(const struct expire_index *x)

@@ -5,6 +5,9 @@
  * in the slot of its own digit there, so an item moves at most once per level before it fires. Levels
  * are allocated when first used.
  *
+ * Fields of hashes have the same wheel with ticks of one millisecond (`exact`): there an item comes due when its deadline
+ * has come, neither sooner nor later.
+ *
  * The index does not know deadlines again once an item is in: what comes due is handed out as hashes,
  * and the caller asks the table and adds back what is not over yet.
  *
@@ -34,6 +37,7 @@ struct expire_index {
     uint64_t items;
     size_t bytes;   /* memory of levels and vectors */
     uint32_t sweep; /* slot at which expire_index_sweep goes on */
+    bool exact;     /* a tick is a millisecond; set while it is empty */
 };
 
 /* Adds an item that comes due within a tick after deadline_ms. False: out of memory. If now_ms shows
@@ -42,6 +46,8 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
 /* Takes out up to `capacity` items that are due at now_ms: their number. What is not over must be
  * added again. */
 size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashes, size_t capacity);
+/* Puts an item to those due at once, in front. False: out of memory. */
+bool expire_index_again(struct expire_index *x, uint64_t hash);
 /* When expire_index_take will have something, in ms; INT64_MAX: never. */
 int64_t expire_index_due_ms(const struct expire_index *x);
 /* Puts the items of one slot, without duplicates, to those due at once, so that stale ones are found:

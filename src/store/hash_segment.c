@@ -8,7 +8,6 @@
 #include "store/hash_segment.h"
 
 #include "base/check.h"
-#include "store/entry.h"
 
 #include <errno.h>
 #include <tuco/mem.h>
@@ -206,8 +205,7 @@ static void hash_items(const struct hash_table *t, uint32_t old_depth, uint32_t 
 {
     struct hash_segment target = {.depth = depth};
     for (uint32_t i = 0; i < count; i++) {
-        struct slice key = entry_key(items[i].entry);
-        uint64_t position = hash_position(t, siphash13(t->key, key.data, key.size));
+        uint64_t position = hash_position(t, hash_item_hash(t, items[i].entry));
         items[i].h12 = segment_h12(target, position);
         if (depth > old_depth)
             items[i].h12 |= (uint32_t)(position << old_depth >> 63) << 31;

@@ -4,7 +4,9 @@
  */
 #pragma once
 
+#include "store/entry.h"
 #include "store/hash_table.h"
+#include "store/index/element_table.h"
 
 #include <tuco/base.h>
 
@@ -66,6 +68,18 @@ static inline uint64_t hash_position(const struct hash_table *t, uint64_t hash)
 {
     uint64_t u = hash << t->shard_bits;
     return u + (uint64_t)((unsigned __int128)u * ~u >> 64) / 3;
+}
+
+/* The name of an item, by which it is found. */
+static inline struct slice hash_item_name(const struct hash_table *t, const struct entry *item)
+{
+    return t->elements ? element_name((const struct element *)item) : entry_key(item);
+}
+
+static inline uint64_t hash_item_hash(const struct hash_table *t, const struct entry *item)
+{
+    struct slice name = hash_item_name(t, item);
+    return siphash13(t->key, name.data, name.size);
 }
 
 /* The twelve bits behind the depth. */

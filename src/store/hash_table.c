@@ -22,7 +22,7 @@
 #include "store/hash_table.h"
 
 #include "base/check.h"
-#include "store/entry.h"
+#include "base/random.h"
 #include "store/hash_segment.h"
 
 #include <errno.h>
@@ -166,15 +166,18 @@ size_t hash_table_bytes(const struct hash_table *t)
 
 /* ---- finding ---- */
 
-static inline bool same_key(const struct entry *e, struct slice key)
+static inline __attribute__((always_inline)) bool same_key(const struct entry *e, struct slice key,
+                                                           bool elements)
 {
-    struct slice own = entry_key(e);
+    struct slice own = elements ? element_name((const struct element *)e) : entry_key(e);
     return own.size == key.size && memcmp(own.data, key.data, key.size) == 0;
 }
 
-/* The one search: by key, or by full hash when key is NULL. */
+/* The one search: by key, or by full hash when key is NULL. `elements`, a constant at each call, is t->elements
+ * where there is a key, so that the keyspace's finds do not ask. */
 static inline __attribute__((always_inline)) struct entry *
-search(const struct hash_table *t, const struct slice *key, uint64_t hash, struct hash_slot *slot)
+search(const struct hash_table *t, const struct slice *key, uint64_t hash, struct hash_slot *slot,
+       bool elements)
 {
     uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
@@ -189,8 +192,7 @@ search(const struct hash_table *t, const struct slice *key, uint64_t hash, struc
             if (bucket_passed(b, index) != passed)
                 continue;
             struct entry *e = bucket_entry(t, b, index);
-            if (key ? !same_key(e, *key)
-                    : siphash13(t->key, entry_key(e).data, entry_key_size(e)) != hash)
+            if (key ? !same_key(e, *key, elements) : hash_item_hash(t, e) != hash)
                 continue;
             if (slot)
                 *slot = (struct hash_slot){b, index, position};
@@ -204,13 +206,19 @@ search(const struct hash_table *t, const struct slice *key, uint64_t hash, struc
 struct entry *hash_table_find(const struct hash_table *t, struct slice key, uint64_t hash,
                               struct hash_slot *slot)
 {
-    return search(t, &key, hash, slot);
+    return search(t, &key, hash, slot, false);
+}
+
+struct element *hash_table_find_element(const struct hash_table *t, struct slice name,
+                                        uint64_t hash, struct hash_slot *slot)
+{
+    return (struct element *)search(t, &name, hash, slot, true);
 }
 
 struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
                                    struct hash_slot *slot)
 {
-    return search(t, NULL, hash, slot);
+    return search(t, NULL, hash, slot, false);
 }
 
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
@@ -426,10 +434,8 @@ uint64_t hash_table_scan(const struct hash_table *t, uint64_t position,
             if (bucket_passed(b, index) != passed)
                 continue;
             struct entry *e = bucket_entry(t, b, index);
-            struct slice key = entry_key(e);
             /* A cursor from before a growth points into the middle of a home. */
-            if (position > first &&
-                hash_position(t, siphash13(t->key, key.data, key.size)) < position)
+            if (position > first && hash_position(t, hash_item_hash(t, e)) < position)
                 continue;
             found[(*count)++] = e;
         }
@@ -464,20 +470,98 @@ struct entry *hash_table_random(const struct hash_table *t, uint64_t random)
     return count ? found[random % count] : NULL;
 }
 
+/* The occupied slot number `rank`, counted from the table's beginning. */
+static struct entry *slot_of_rank(const struct hash_table *t, uint64_t rank, struct hash_slot *slot)
+{
+    const struct hash_directory *d = directory_of(t);
+    for (size_t i = 0; i < (size_t)1 << d->depth;) {
+        struct hash_segment s = segment_of_word(load_word(d, i));
+        for (uint32_t n = 0; n < s.size; n++) {
+            struct hash_bucket *b = &s.buckets[n];
+            uint32_t set = bucket_occupied(b), count = (uint32_t)__builtin_popcount(set);
+            if (rank >= count) {
+                rank -= count;
+                continue;
+            }
+            for (; rank > 0; rank--)
+                set &= set - 1;
+            uint32_t index = (uint32_t)__builtin_ctz(set);
+            uint64_t position = d->depth ? (uint64_t)i << (64 - d->depth) : 0;
+            *slot = (struct hash_slot){b, index, position};
+            return bucket_entry(t, b, index);
+        }
+        i += (size_t)1 << (d->depth - s.depth);
+    }
+    return NULL;
+}
+
+/* Draws slots that may be occupied or not be there at all, each with the same chance, until one is. A segment that fills
+ * many words of the directory is rejected so often that this makes up for it. */
+struct entry *hash_table_random_fair(const struct hash_table *t, struct random_state *random,
+                                     struct hash_slot *slot)
+{
+    enum {
+        ATTEMPTS = 256
+    }; /* about four are needed, but in a table that has lost most of its items */
+    const struct hash_directory *d = directory_of(t);
+    if (hash_table_count(t) == 0)
+        return NULL;
+    for (int attempt = 0; attempt < ATTEMPTS; attempt++) {
+        uint64_t bits = random_next(random);
+        size_t i = (size_t)bits & (((size_t)1 << d->depth) - 1);
+        struct hash_segment s = segment_of_word(load_word(d, i));
+        if ((bits >> 32 & ((UINT64_C(1) << (d->depth - s.depth)) - 1)) != 0)
+            continue;
+        uint32_t buckets = d->depth == 0 ? s.size : HASH_BUCKETS_LIMIT;
+        uint32_t pick = (uint32_t)random_below(random, (uint64_t)buckets * HASH_SLOTS);
+        if (pick / HASH_SLOTS >= s.size)
+            continue;
+        struct hash_bucket *b = &s.buckets[pick / HASH_SLOTS];
+        if (bucket_occupied(b) >> (pick % HASH_SLOTS) & 1) {
+            uint64_t position = d->depth ? (uint64_t)i << (64 - d->depth) : 0;
+            *slot = (struct hash_slot){b, pick % HASH_SLOTS, position};
+            return bucket_entry(t, b, pick % HASH_SLOTS);
+        }
+    }
+    return slot_of_rank(t, random_below(random, hash_table_count(t)), slot);
+}
+
 /* ---- detaching ---- */
 
 struct hash_detached {
-    struct hash_table table; /* base only: to read references */
+    struct hash_table table; /* base and kind only: to read references */
     size_t count;
     struct hash_segment segments[];
 };
 
-static void free_segment_entries(const struct hash_table *t, struct hash_segment s)
+static void free_item(const struct hash_table *t, struct entry *item)
+{
+    if (t->elements)
+        element_free((struct element *)item);
+    else
+        entry_free(item);
+}
+
+static void free_segment_items(const struct hash_table *t, struct hash_segment s)
 {
     for (uint32_t i = 0; i < s.size; i++)
         for (uint32_t set = bucket_occupied(&s.buckets[i]); set; set &= set - 1)
-            entry_free(bucket_entry(t, &s.buckets[i], (uint32_t)__builtin_ctz(set)));
+            free_item(t, bucket_entry(t, &s.buckets[i], (uint32_t)__builtin_ctz(set)));
     tu_free(s.buckets);
+}
+
+void hash_table_destroy_all(struct hash_table *t)
+{
+    struct hash_directory *d = directory_of(t);
+    for (size_t i = 0; d && i < (size_t)1 << d->depth;) {
+        struct hash_segment s = segment_of_word(load_word(d, i)), empty = {NULL, 0, s.depth};
+        size_t span = (size_t)1 << (d->depth - s.depth);
+        free_segment_items(t, s);
+        for (size_t j = 0; j < span; j++)
+            atomic_store_explicit(&d->words[i + j], segment_word(empty), memory_order_relaxed);
+        i += span;
+    }
+    hash_table_destroy(t);
 }
 
 struct hash_detached *hash_table_detach(struct hash_table *t)
@@ -489,6 +573,7 @@ struct hash_detached *hash_table_detach(struct hash_table *t)
     struct hash_detached *out = tu_alloc(sizeof *out + words * sizeof out->segments[0]);
     if (out) {
         out->table.base = t->base;
+        out->table.elements = t->elements;
         out->count = 0;
     }
     for (size_t i = 0; i < words;) {
@@ -499,7 +584,7 @@ struct hash_detached *hash_table_detach(struct hash_table *t)
         if (out)
             out->segments[out->count++] = s;
         else
-            free_segment_entries(t, s);
+            free_segment_items(t, s);
     }
     while (d->smaller)
         d = d->smaller;
@@ -515,7 +600,7 @@ void hash_detached_free(struct hash_detached *d)
     if (!d)
         return;
     for (size_t i = 0; i < d->count; i++)
-        free_segment_entries(&d->table, d->segments[i]);
+        free_segment_items(&d->table, d->segments[i]);
     tu_free(d);
 }
 
@@ -529,7 +614,7 @@ static uint64_t verify_segment(const struct hash_table *t, struct hash_segment s
         const struct hash_bucket *b = &s.buckets[i];
         for (uint32_t set = bucket_occupied(b); set; set &= set - 1) {
             uint32_t index = (uint32_t)__builtin_ctz(set), passed = bucket_passed(b, index);
-            struct slice key = entry_key(bucket_entry(t, b, index));
+            struct slice key = hash_item_name(t, bucket_entry(t, b, index));
             uint64_t hash = siphash13(t->key, key.data, key.size),
                      position = hash_position(t, hash);
             uint32_t h12 = segment_h12(s, position), home = segment_home(s.size, h12);
@@ -541,8 +626,9 @@ static uint64_t verify_segment(const struct hash_table *t, struct hash_segment s
             tu_check(s.size < HASH_BUCKETS_MIN_EXACT || segment_slot_h12(s, i, index) == h12,
                      "a slot does not determine its hash bits");
             struct hash_slot slot;
-            tu_check(hash_table_find(t, key, hash, &slot) && slot.bucket == b &&
-                         slot.index == index,
+            bool found = t->elements ? hash_table_find_element(t, key, hash, &slot) != NULL
+                                     : hash_table_find(t, key, hash, &slot) != NULL;
+            tu_check(found && slot.bucket == b && slot.index == index,
                      "a key that is not found, or found twice");
             count++;
         }

@@ -24,6 +24,9 @@
  * slots; a slot passed by p > 0 lies p buckets behind its home, and the home's reach is at least p; a
  * segment of depth d fills exactly 2^(depth - d) adjacent words.
  *
+ * The same table holds the elements of large sets and hashes (index/element_table.h): behind the pointers are
+ * then struct element, and hash_item_name (hash_segment.h) is the one place that tells them apart.
+ *
  * All calls need the shard's lock, but those marked lock-free. Never parks.
  */
 #pragma once
@@ -37,6 +40,7 @@
 #include <stdint.h>
 
 struct entry;
+struct element;
 struct hash_directory;
 struct hash_bucket;
 
@@ -47,6 +51,7 @@ struct hash_table {
     _Atomic uint64_t count;                     /* entries; written under the lock, read without */
     _Atomic size_t segment_bytes;               /* in segments; the same */
     uint32_t shard_bits; /* top bits of a hash that are equal in the whole table */
+    bool elements;       /* items are struct element (index/element_table.h), not struct entry */
 };
 
 /* Where an entry is; valid until the table changes. */
@@ -59,12 +64,17 @@ struct hash_slot {
 /* `any_block` is any block of the manual heap, which is one address range of at most 4 TiB around. */
 void hash_table_init(struct hash_table *t, const struct siphash_key *key, uint32_t shard_bits,
                      const void *any_block);
+/* Frees all items, and the table's memory. */
+void hash_table_destroy_all(struct hash_table *t);
 /* Frees the table's memory, not its entries. Nobody may look at it any more, lock-free or not. */
 void hash_table_destroy(struct hash_table *t);
 
 /* The entry with this key, or NULL. *slot (may be NULL) tells where. */
 struct entry *hash_table_find(const struct hash_table *t, struct slice key, uint64_t hash,
                               struct hash_slot *slot);
+/* The same in a table of elements. */
+struct element *hash_table_find_element(const struct hash_table *t, struct slice name,
+                                        uint64_t hash, struct hash_slot *slot);
 /* An entry with exactly this hash, whatever its key. */
 struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
                                    struct hash_slot *slot);
@@ -92,6 +102,10 @@ uint64_t hash_table_scan(const struct hash_table *t, uint64_t position,
 /* A random entry, NULL if there is none: roughly even, not exactly. `random` is 64 random bits and is
  * used up. */
 struct entry *hash_table_random(const struct hash_table *t, uint64_t random);
+/* The same, each exactly as likely as any other: a few more memory accesses. *slot tells where. */
+struct random_state;
+struct entry *hash_table_random_fair(const struct hash_table *t, struct random_state *random,
+                                     struct hash_slot *slot);
 
 /* Takes all entries out at once: the segments, to be freed with hash_detached_free by anybody; the
  * table is empty afterwards. NULL when it was empty, or memory for the list is used up (then

@@ -329,6 +329,16 @@ uint64_t keyspace_size_expires(const struct keyspace *ks, uint32_t db)
     return count;
 }
 
+uint64_t keyspace_size_with_fields(const struct keyspace *ks, uint32_t db)
+{
+    uint64_t count = 0;
+    for (uint32_t n = 0; n < ks->shard_count; n++) {
+        const struct shard_db *d = shard_db_of(shard_at(ks, n), db);
+        count += d ? atomic_load_explicit(&d->with_fields, memory_order_relaxed) : 0;
+    }
+    return count;
+}
+
 void keyspace_stats(struct keyspace *ks, struct keyspace_stats *out)
 {
     *out = (struct keyspace_stats){0};
@@ -337,6 +347,7 @@ void keyspace_stats(struct keyspace *ks, struct keyspace_stats *out)
         out->hits += atomic_load_explicit(&s->hits, memory_order_relaxed);
         out->misses += atomic_load_explicit(&s->misses, memory_order_relaxed);
         out->expired += atomic_load_explicit(&s->expired, memory_order_relaxed);
+        out->expired_fields += atomic_load_explicit(&s->expired_fields, memory_order_relaxed);
         out->dirty += atomic_load_explicit(&s->dirty, memory_order_relaxed);
         /* INFO inside EXEC holds shards itself: one that is busy is left out of the sizes. */
         if (!tu_mutex_try_lock(&s->lock))
@@ -357,7 +368,7 @@ void keyspace_stats_reset(struct keyspace *ks)
     for (uint32_t n = 0; n < ks->shard_count; n++) {
         struct shard *s = shard_at(ks, n);
         tu_mutex_lock(&s->lock);
-        s->hits = s->misses = s->expired = 0;
+        s->hits = s->misses = s->expired = s->expired_fields = 0;
         tu_mutex_unlock(&s->lock);
     }
 }

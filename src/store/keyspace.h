@@ -115,6 +115,8 @@ enum store_result keyspace_move(struct transaction *tx, struct store_key key, ui
 uint64_t keyspace_size(const struct keyspace *ks, uint32_t db);
 /* Keys with a deadline. */
 uint64_t keyspace_size_expires(const struct keyspace *ks, uint32_t db);
+/* Hashes with fields that have one. */
+uint64_t keyspace_size_with_fields(const struct keyspace *ks, uint32_t db);
 
 /* A random key: false if the database is empty (or memory is used up). Takes the locks itself; the name is copied to *out,
  * which the caller frees with tu_free (out->data). May park. */
@@ -149,7 +151,8 @@ enum store_result keyspace_populate(struct transaction *tx, uint64_t count, stru
 struct keyspace_stats {
     uint64_t hits, misses; /* keyspace_hits, keyspace_misses */
     uint64_t expired;      /* expired_keys */
-    uint64_t dirty;        /* changes since the start, or since stats were last told a save */
+    uint64_t expired_fields;
+    uint64_t dirty; /* changes since the start, or since stats were last told a save */
     uint64_t watching_clients_keys;           /* watched (client, key) pairs */
     uint64_t table_bytes, expire_index_bytes; /* overhead that is not in entries */
 };

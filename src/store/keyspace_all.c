@@ -21,6 +21,12 @@ static uint64_t shard_size(const struct shard *s, uint32_t db)
     return d ? hash_table_count(&d->table) : 0;
 }
 
+/* True if a lookup has something to drop: the key, or fields of its hash and then perhaps the key. */
+static bool is_due(const struct transaction *tx, const struct entry *e)
+{
+    return entry_is_expired(e, tx->now_ms) || entry_fields_due_ms(e) <= tx->now_ms;
+}
+
 /* ---- RANDOMKEY ---- */
 
 /* The shard that holds the n-th key when they are counted shard after shard. */
@@ -46,10 +52,10 @@ static enum attempt random_in_shard(struct transaction *tx, struct shard *s, str
     if (!e)
         return ATTEMPT_AGAIN;
     struct slice key = entry_key(e);
-    if (entry_is_expired(e, tx->now_ms)) {
+    if (is_due(tx, e)) {
         struct store_key name = {key, keyspace_hash(tx->keyspace, key)};
-        (void)shard_lookup(tx, tx->db, name, LOOKUP_PEEK);
-        return ATTEMPT_AGAIN;
+        if (!shard_lookup(tx, tx->db, name, LOOKUP_PEEK).entry)
+            return ATTEMPT_AGAIN;
     }
     char *copy = tu_alloc(key.size + 1);
     if (!copy)
@@ -97,12 +103,12 @@ static uint64_t scan_bucket(struct scan *scan, struct shard_db *d, uint64_t posi
         __builtin_prefetch(found[i]);
     for (size_t i = 0; i < count; i++) {
         struct slice key = entry_key(found[i]);
-        if (!entry_is_expired(found[i], tx->now_ms)) {
-            scan->visit(scan->context, key, (enum store_type)found[i]->type);
-            continue;
+        if (is_due(tx, found[i])) {
+            struct store_key name = {key, keyspace_hash(tx->keyspace, key)};
+            if (!shard_lookup(tx, tx->db, name, LOOKUP_PEEK).entry)
+                continue;
         }
-        struct store_key name = {key, keyspace_hash(tx->keyspace, key)};
-        (void)shard_lookup(tx, tx->db, name, LOOKUP_PEEK);
+        scan->visit(scan->context, key, (enum store_type)found[i]->type);
     }
     scan->looked_at += count;
     return next;
@@ -179,6 +185,7 @@ static uint64_t flush_shard(struct transaction *tx, struct shard *s, uint32_t db
     struct hash_detached *detached = hash_table_detach(&d->table);
     expire_index_clear(&d->expire);
     atomic_store_explicit(&d->expires, 0, memory_order_relaxed);
+    atomic_store_explicit(&d->with_fields, 0, memory_order_relaxed);
     shard_refresh_due(tx->keyspace, s);
     counter_add(&s->dirty, count);
     if (lazy)

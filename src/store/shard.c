@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "store/effects.h"
+#include "store/types/type_ops.h"
 #include "store/watch.h"
 
 #include <tuco/go.h>
@@ -70,6 +71,26 @@ void shard_expiry_changed(struct transaction *tx, struct found *f, int64_t befor
     account_expiry(tx, f->shard, f->db, hash, before_ms, entry_expiry(f->entry));
 }
 
+/* Counts, or counts no longer, an entry that comes or goes. */
+static void account_fields(struct shard_db *d, const struct entry *e, int by)
+{
+    if (__builtin_expect(e->flags & ENTRY_FIELDS, 0))
+        counter_add(&d->with_fields, (uint64_t)by);
+}
+
+void shard_fields_changed(struct transaction *tx, struct found *f, int64_t before_ms, uint64_t hash)
+{
+    struct entry *e = f->entry;
+    account_fields(f->db, e, -1);
+    e->flags |= ENTRY_FIELDS;
+    int64_t due_ms = entry_fields_due_ms(e);
+    if (due_ms == INT64_MAX)
+        e->flags &= (uint8_t)~ENTRY_FIELDS;
+    account_fields(f->db, e, 1);
+    if (due_ms < before_ms)
+        index_deadline(tx, f->shard, f->db, hash, due_ms);
+}
+
 /* ---- finding ---- */
 
 void shard_expire(struct transaction *tx, uint32_t db, struct found *f, uint64_t hash)
@@ -82,6 +103,39 @@ void shard_expire(struct transaction *tx, uint32_t db, struct found *f, uint64_t
         free_later_entry(e);
     else
         entry_free(e);
+}
+
+size_t shard_expire_fields(struct transaction *tx, uint32_t db, struct found *f, uint64_t hash,
+                           size_t most)
+{
+    struct entry *e = f->entry;
+    const struct type_ops *ops = type_ops_of(e->type);
+    int64_t before_ms = entry_fields_due_ms(e);
+    size_t count = ops->fields_reclaim(entry_block(e), tx->now_ms, most);
+    shard_fields_changed(tx, f, before_ms, hash);
+    if (count == 0)
+        return 0;
+    counter_add(&f->shard->expired_fields, count);
+    effects_notify(tx, db, EVENT_EXPIRED, "hexpired", entry_key(e));
+    if (ops->size(entry_block(e)) == 0) {
+        effects_notify(tx, db, EVENT_GENERIC, "del", entry_key(e));
+        effects_changed(tx, db, entry_key(e), hash, 0);
+        shard_delete(f, true);
+    } else {
+        effects_changed(tx, db, entry_key(e), hash, 0);
+    }
+    return count;
+}
+
+/* What has a deadline, or fields that have one: f->entry is NULL afterwards if it is over. */
+static void settle_deadlines(struct transaction *tx, uint32_t db, struct found *f, uint64_t hash)
+{
+    if (entry_is_expired(f->entry, tx->now_ms)) {
+        shard_expire(tx, db, f, hash);
+        f->entry = NULL;
+    } else if (entry_fields_due_ms(f->entry) <= tx->now_ms) {
+        shard_expire_fields(tx, db, f, hash, SIZE_MAX);
+    }
 }
 
 static void touch(struct transaction *tx, struct found *f)
@@ -100,10 +154,9 @@ struct found shard_lookup(struct transaction *tx, uint32_t db, struct store_key 
     f.db = shard_db_of(f.shard, db);
     if (f.db)
         f.entry = hash_table_find(&f.db->table, key.name, key.hash, &f.slot);
-    if (f.entry && entry_is_expired(f.entry, tx->now_ms) && !tx->no_expire) {
-        shard_expire(tx, db, &f, key.hash);
-        f.entry = NULL;
-    }
+    if (f.entry && __builtin_expect(f.entry->flags & (ENTRY_EXPIRES | ENTRY_FIELDS), 0) &&
+        !tx->no_expire)
+        settle_deadlines(tx, db, &f, key.hash);
     if (how == LOOKUP_PEEK)
         return f;
     if (f.entry && !tx->no_touch)
@@ -128,6 +181,9 @@ enum store_result shard_insert(struct transaction *tx, uint32_t db, struct entry
         return STORE_NO_MEMORY;
     e->clock = clock_start(shard_clock_policy(ks), tx->now_ms) & 0xffffff;
     account_expiry(tx, s, d, hash, EXPIRY_NONE, entry_expiry(e));
+    account_fields(d, e, 1);
+    if (entry_fields_due_ms(e) != INT64_MAX)
+        index_deadline(tx, s, d, hash, entry_fields_due_ms(e));
     effects_notify(tx, db, EVENT_NEW, "new", entry_key(e));
     return STORE_OK;
 }
@@ -135,6 +191,10 @@ enum store_result shard_insert(struct transaction *tx, uint32_t db, struct entry
 void shard_replace(struct transaction *tx, struct found *f, struct entry *e, uint64_t hash)
 {
     int64_t before_ms = entry_expiry(f->entry);
+    account_fields(f->db, f->entry, -1);
+    account_fields(f->db, e, 1);
+    if (entry_fields_due_ms(e) != INT64_MAX)
+        index_deadline(tx, f->shard, f->db, hash, entry_fields_due_ms(e));
     e->clock = f->entry->clock;
     hash_table_replace(&f->db->table, &f->slot, e);
     f->entry = e;
@@ -170,6 +230,7 @@ struct entry *shard_take(struct found *f)
     hash_table_remove(&f->db->table, &f->slot);
     if (entry_expires(e))
         counter_add(&f->db->expires, (uint64_t)-1);
+    account_fields(f->db, e, -1);
     f->entry = NULL;
     return e;
 }

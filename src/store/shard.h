@@ -32,8 +32,9 @@ struct watch_table {
  * the look-ahead reads it without the lock. */
 struct shard_db {
     struct hash_table table;
-    struct expire_index expire; /* under the shard's lock */
-    _Atomic uint64_t expires;   /* keys with a deadline; written under the lock */
+    struct expire_index expire;   /* under the shard's lock */
+    _Atomic uint64_t expires;     /* keys with a deadline; written under the lock */
+    _Atomic uint64_t with_fields; /* hashes with fields that have deadlines; the same */
 };
 
 struct shard {
@@ -42,7 +43,7 @@ struct shard {
     struct random_state random; /* frequency counters; under the lock */
     struct watch_table watch;   /* under the lock */
     /* Statistics: written under the lock, read without. */
-    _Atomic uint64_t hits, misses, expired, dirty;
+    _Atomic uint64_t hits, misses, expired, expired_fields, dirty;
     /* When the expiry indexes want to be looked at next, Unix ms; INT64_MAX: never. Written under the
      * lock; expire_run reads it without, so that idle shards cost it one load. */
     _Atomic int64_t next_due_ms;
@@ -94,7 +95,9 @@ static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
 static inline bool shard_db_wants_sweep(const struct shard_db *d)
 {
     enum { SLACK = 64 };
-    return d->expire.items > 2 * atomic_load_explicit(&d->expires, memory_order_relaxed) + SLACK;
+    uint64_t keys = atomic_load_explicit(&d->expires, memory_order_relaxed) +
+                    atomic_load_explicit(&d->with_fields, memory_order_relaxed);
+    return d->expire.items > 2 * keys + SLACK;
 }
 static inline struct clock_policy shard_clock_policy(const struct keyspace *ks)
 {
@@ -115,7 +118,8 @@ enum lookup_how {
     LOOKUP_WRITE, /* access clock */
     LOOKUP_READ,  /* access clock, hits and misses, "keymiss" */
 };
-/* Finds a key of database `db`. One that has expired is deleted ("expired") and missing. */
+/* Finds a key of database `db`. One that has expired is deleted ("expired") and missing; a hash loses its fields that
+ * are over ("hexpired"), and with the last of them is gone ("del"). */
 struct found shard_lookup(struct transaction *tx, uint32_t db, struct store_key key,
                           enum lookup_how how);
 
@@ -135,6 +139,12 @@ static inline void shard_entry_moved(struct found *f, struct entry *e)
 /* Says that f's entry, changed in place, now has another deadline. */
 void shard_expiry_changed(struct transaction *tx, struct found *f, int64_t before_ms,
                           uint64_t hash);
+/* Says that fields of f's hash have other deadlines now; before_ms is what entry_fields_due_ms said. */
+void shard_fields_changed(struct transaction *tx, struct found *f, int64_t before_ms,
+                          uint64_t hash);
+/* Drops at most `most` fields that are over, and the key if it was the last: their number. */
+size_t shard_expire_fields(struct transaction *tx, uint32_t db, struct found *f, uint64_t hash,
+                           size_t most);
 /* Sets or (EXPIRY_NONE) drops the deadline of a key that is there, with its event ("expire",
  * "persist"); one that is not in the future deletes the key ("expired"). One change either way.
  * STORE_OK or STORE_NO_MEMORY. */

@@ -103,6 +103,7 @@ static void run_config_resetstat(struct call *call)
     atomic_store(&server->hits_base, now.hits);
     atomic_store(&server->misses_base, now.misses);
     atomic_store(&server->expired_base, now.expired);
+    atomic_store(&server->expired_fields_base, now.expired_fields);
     reply_ok(call->reply);
 }
 

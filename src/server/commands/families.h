@@ -15,6 +15,7 @@
     X(connection)           \
     X(expire)               \
     X(generic)              \
+    X(hash)                 \
     X(list)                 \
     X(memory)               \
     X(server)               \

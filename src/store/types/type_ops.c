@@ -1,8 +1,11 @@
 /* type_ops.c - the table of types. A type that lives in a block of its own adds its row here. */
 #include "store/types/type_ops.h"
 
+#include "store/types/hash_object.h"
+
 static const struct type_ops *const rows[TYPE_MODULE + 1] = {
     [TYPE_LIST] = &list_ops,
+    [TYPE_HASH] = &hash_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum store_type type)

@@ -16,6 +16,10 @@ struct type_ops {
     void *(*copy)(const void *object);         /* NULL: out of memory */
     /* Mixes the value, in whatever encoding, into a DEBUG DIGEST (digest.h has the tools). */
     void (*digest)(const struct entry *e, uint8_t digest[SHA1_SIZE]);
+    /* Of types whose elements may have deadlines, else NULL: no element is over before that (INT64_MAX: none has a
+     * deadline); and drops what is over at now_ms, at most `most` elements: their number. */
+    int64_t (*fields_due_ms)(const void *object);
+    size_t (*fields_reclaim)(void *object, int64_t now_ms, size_t most);
 };
 
 /* NULL for strings and for types that are not there. */
