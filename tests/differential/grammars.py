@@ -223,4 +223,41 @@ def command(r, names=None):
     return [w.encode("latin-1") for w in words]
 
 
+# ---- hashes ----
+HASHES = ["h1", "h2", "h3", "none", "k1"]
+FIELDS = ["a", "b", "c", "d", "e", "f", "7", "007", "", "q" * 65]
+NUMBERS = ["1", "-1", "5", "0", "9223372036854775807", "-9223372036854775808", "x", "", "1.5", " 1", "3e2", "inf"]
+
+
+def hashes(r):
+    return r.choice(HASHES[:3] if r.random() < 0.9 else HASHES)
+
+
+def field(r):
+    return r.choice(FIELDS[:9] if r.random() < 0.95 else FIELDS)
+
+
+def fields_and_values(r):
+    out = [w for _ in range(r.choice([1, 1, 2, 3, 8])) for w in (field(r), r.choice(NUMBERS + ["v", "v" * 70]) if r.random() < 0.3 else r.choice(NUMBERS))]
+    return out[:-1] if r.random() < 0.05 else out
+
+
+GRAMMARS.update({
+    "HSET": lambda r: [hashes(r)] + fields_and_values(r),
+    "HMSET": lambda r: [hashes(r)] + fields_and_values(r),
+    "HSETNX": lambda r: [hashes(r), field(r), r.choice(NUMBERS)],
+    "HGET": lambda r: [hashes(r), field(r)],
+    "HMGET": lambda r: [hashes(r)] + [field(r) for _ in range(r.randint(0, 4))],
+    "HDEL": lambda r: [hashes(r)] + [field(r) for _ in range(r.choice([0, 1, 1, 2, 5]))],
+    "HLEN": lambda r: [hashes(r)],
+    "HSTRLEN": lambda r: [hashes(r), field(r)],
+    "HEXISTS": lambda r: [hashes(r), field(r)],
+    "HINCRBY": lambda r: [hashes(r), field(r), r.choice(NUMBERS)],
+    "HINCRBYFLOAT": lambda r: [hashes(r), field(r), r.choice(NUMBERS)],
+    "HGETALL": lambda r: [hashes(r)],
+    "HKEYS": lambda r: [hashes(r)],
+    "HVALS": lambda r: [hashes(r)],
+})
+
+
 ALL = {**GRAMMARS, **STEPS}

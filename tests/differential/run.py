@@ -53,8 +53,10 @@ def near(words, a, b):
         return False
     if name == b"HELLO":
         return a[0] in "*%"
-    if name == b"KEYS" and a[0] == "*":
+    if name in (b"KEYS", b"HKEYS", b"HVALS") and a[0] == "*":
         return sorted(a[1]) == sorted(b[1])
+    if name == b"HGETALL":
+        return sorted(in_pairs(a), key=repr) == sorted(in_pairs(b), key=repr)
     if name == b"SCAN" and a[0] == "*":
         if not any(w in (b"1000", b"100") for w in words) or words[1].lstrip(b" +0-") != b"":
             return True  # a part, or a cursor of nobody's making: what comes is each server's own
@@ -67,6 +69,10 @@ def near(words, a, b):
     if name == b"COMMAND":
         return facts(a) == facts(b)
     return False
+
+
+def in_pairs(reply):
+    return list(reply[1]) if reply[0] == "%" else list(zip(reply[1][::2], reply[1][1::2]))
 
 
 def facts(reply):
