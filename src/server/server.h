@@ -42,10 +42,11 @@ struct server {
     _Atomic int64_t maxmemory_bytes; /* copy of the directive, for the check below */
     _Atomic int64_t
         used_bytes; /* tu_mem_stats, refreshed by the cron every 10 ms while maxmemory is set */
-    _Atomic int64_t peak_bytes;                            /* largest used_bytes seen */
-    _Atomic uint64_t hits_base, misses_base, expired_base, expired_fields_base; /* keyspace_stats at CONFIG RESETSTAT */
-    int64_t startup_bytes;                                 /* used_bytes before the first key */
-    _Atomic bool expire_paused;                            /* DEBUG SET-ACTIVE-EXPIRE 0 */
+    _Atomic int64_t peak_bytes; /* largest used_bytes seen */
+    _Atomic uint64_t hits_base, misses_base, expired_base,
+        expired_fields_base;       /* keyspace_stats at CONFIG RESETSTAT */
+    int64_t startup_bytes;         /* used_bytes before the first key */
+    _Atomic bool expire_paused;    /* DEBUG SET-ACTIVE-EXPIRE 0 */
     _Atomic int64_t lru_clock_s;   /* Unix time in seconds; the cron writes it */
     struct tu_wait_group finished; /* done by the first server_shutdown */
 };
