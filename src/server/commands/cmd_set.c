@@ -124,8 +124,7 @@ static void run_spop(struct call *call)
         reply_error(call->reply, ERR_NOT_POSITIVE);
         return;
     }
-    enum store_result rc =
-        set_pop(call->tx, handler_first_key(call), (uint64_t)count, &visitor);
+    enum store_result rc = set_pop(call->tx, handler_first_key(call), (uint64_t)count, &visitor);
     if (rc == STORE_MISSING && many)
         reply_set(call->reply, 0);
     else if (rc == STORE_MISSING)
@@ -241,7 +240,7 @@ static void run_sscan(struct call *call)
         reply_bulk_string(call->reply, "0");
         reply_array(call->reply, 0);
     } else if (!args_match(call->command, call->argv, call->argc, call->args, &error)) {
-        reply_error(call->reply, error);
+        reply_error(call->reply, handler_scan_error(call, error));
     } else {
         scan_set(call, &v, cursor);
     }
@@ -296,8 +295,7 @@ static void combine(struct call *call, enum set_operator op)
     struct combined c = {.reply = call->reply};
     if (!take_keys(call, 0, 1, &list))
         return;
-    enum store_result rc =
-        set_combine(call->tx, op, list.keys, list.count, 0, show_combined, &c);
+    enum store_result rc = set_combine(call->tx, op, list.keys, list.count, 0, show_combined, &c);
     if (rc != STORE_OK)
         handler_error(call, rc);
     else if (c.count > 0)
@@ -398,11 +396,11 @@ static void run_sintercard(struct call *call)
     .name = (command_name), .run = (handler), .arity = (words), .acl = ACL_SET, \
     .scope = SCOPE_KEYS, .group = "set", .since = (version)
 #define ROW_KEY_AND_MEMBERS ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member", ARG_MULTIPLE))
-#define ROW_COMBINE                              \
+#define ROW_COMBINE                                     \
     .tips = ROW_WORDS("nondeterministic_output_order"), \
     ROW_KEYS(KEYS_FROM(1, 1, KEY_RO | KEY_ACCESS)), ROW_ARGS(ARG_KEY("key", 0, ARG_MULTIPLE))
-#define ROW_COMBINE_STORE                                                                     \
-    ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_FROM(2, 1, KEY_RO | KEY_ACCESS)),           \
+#define ROW_COMBINE_STORE                                                           \
+    ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_FROM(2, 1, KEY_RO | KEY_ACCESS)), \
         ROW_ARGS(ARG_KEY("destination", 0), ARG_KEY("key", 1, ARG_MULTIPLE))
 
 static const struct command rows[] = {
@@ -465,7 +463,8 @@ static const struct command rows[] = {
      .history = ROW_WORDS("2.4.0", "Several members."), ROW_KEYS(KEY_AT(1, KEY_RW | KEY_DELETE)),
      ROW_KEY_AND_MEMBERS},
     {SET_ROW("SSCAN", run_sscan, -3, "2.8.0"), .parse = handler_parses_itself,
-     .flags = CMD_READONLY, .complexity = "O(1)", .summary = "Tells the members of a set part by part.",
+     .flags = CMD_READONLY, .complexity = "O(1)",
+     .summary = "Tells the members of a set part by part.",
      .tips = ROW_WORDS("nondeterministic_output"), ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("cursor"),
               ARG_PATTERN("pattern", .token = "MATCH", ARG_OPTIONAL, .id = SCAN_MATCH),

@@ -31,7 +31,9 @@ static void store_integer(unsigned char *bytes, size_t index, unsigned width, in
 
 static unsigned width_of(int64_t value)
 {
-    return value >= INT16_MIN && value <= INT16_MAX ? 2 : value >= INT32_MIN && value <= INT32_MAX ? 4 : 8;
+    return value >= INT16_MIN && value <= INT16_MAX   ? 2
+           : value >= INT32_MIN && value <= INT32_MAX ? 4
+                                                      : 8;
 }
 
 int64_t intset_get(struct intset s, size_t index)

@@ -55,16 +55,29 @@ static void compare(const struct buffer *b, const int64_t *model, size_t count)
 
 static int64_t pick(struct random_state *r, unsigned phase)
 {
-    static const int64_t edges[] = {0, 1, -1, INT16_MAX, INT16_MIN, INT16_MAX + 1, INT16_MIN - 1, INT32_MAX,
-                                    INT32_MIN, INT32_MAX + INT64_C(1), INT32_MIN - INT64_C(1), INT64_MAX, INT64_MIN};
+    static const int64_t edges[] = {0,
+                                    1,
+                                    -1,
+                                    INT16_MAX,
+                                    INT16_MIN,
+                                    INT16_MAX + 1,
+                                    INT16_MIN - 1,
+                                    INT32_MAX,
+                                    INT32_MIN,
+                                    INT32_MAX + INT64_C(1),
+                                    INT32_MIN - INT64_C(1),
+                                    INT64_MAX,
+                                    INT64_MIN};
     size_t edge_count = phase == 0 ? 5 : phase == 1 ? 9 : 13;
     unsigned shift = phase == 0 ? 48 : phase == 1 ? 32 : 0;
     if (random_below(r, 4) == 0)
         return edges[random_below(r, edge_count)];
-    return random_below(r, 2) ? (int64_t)random_next(r) >> shift : (int64_t)random_below(r, 400) - 200;
+    return random_below(r, 2) ? (int64_t)random_next(r) >> shift
+                              : (int64_t)random_below(r, 400) - 200;
 }
 
-static size_t step(struct random_state *r, struct buffer *b, int64_t *model, size_t count, int64_t value)
+static size_t step(struct random_state *r, struct buffer *b, int64_t *model, size_t count,
+                   int64_t value)
 {
     struct packed_store store = {hole, b};
     size_t at = 0, said;
@@ -141,6 +154,7 @@ TEST(intset, hostile_bytes)
         {"\x02\xff\xff\x01\x00", 5, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        CHECK_EQ(intset_is_valid((struct intset){(const unsigned char *)cases[i].bytes, cases[i].size}),
-                 cases[i].valid);
+        CHECK_EQ(
+            intset_is_valid((struct intset){(const unsigned char *)cases[i].bytes, cases[i].size}),
+            cases[i].valid);
 }

@@ -60,8 +60,8 @@ uint64_t set_scan(const struct set_view *v, uint64_t cursor, uint64_t count, set
 /* ---- adding ---- */
 
 /* Makes the set, which is missing, for these members. */
-static enum store_result make(struct transaction *tx, struct store_key key, struct set_member *first,
-                              size_t count, struct found *f)
+static enum store_result make(struct transaction *tx, struct store_key key,
+                              struct set_member *first, size_t count, struct found *f)
 {
     struct entry *e = set_form_new(tx, key.name, first, count);
     if (!e)
@@ -146,7 +146,8 @@ enum store_result set_move(struct transaction *tx, struct store_key from, struct
     /* Clients see "srem" before "sadd", so memory for the member is made sure of by adding it unseen. */
     if (there == STORE_MISSING)
         rc = make(tx, to, &m, 1, &destination);
-    enum element_added put = rc == STORE_OK ? set_form_put(tx, &destination, &m) : ELEMENT_NO_MEMORY;
+    enum element_added put =
+        rc == STORE_OK ? set_form_put(tx, &destination, &m) : ELEMENT_NO_MEMORY;
     if (put == ELEMENT_NO_MEMORY) {
         if (rc == STORE_OK && there == STORE_MISSING)
             shard_delete(&destination, false);

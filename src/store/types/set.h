@@ -81,6 +81,6 @@ enum store_result set_combine(struct transaction *tx, enum set_operator op,
                               set_visit_fn visit, void *context);
 /* Puts the result under `to`, whatever is there, or removes that if the result is empty. `event` is that of the new
  * set. */
-enum store_result set_combine_store(struct transaction *tx, enum set_operator op, struct store_key to,
-                                    const struct store_key *keys, size_t count, const char *event,
-                                    size_t *size);
+enum store_result set_combine_store(struct transaction *tx, enum set_operator op,
+                                    struct store_key to, const struct store_key *keys, size_t count,
+                                    const char *event, size_t *size);

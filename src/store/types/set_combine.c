@@ -53,8 +53,8 @@ static void sort_sets(const struct entry **sets, size_t count, bool larger)
     for (size_t i = 1; i < count; i++) {
         const struct entry *e = sets[i];
         size_t n = entry_value_count(e), at = i;
-        for (; at > 0 && (larger ? entry_value_count(sets[at - 1]) < n
-                                 : entry_value_count(sets[at - 1]) > n);
+        for (; at > 0 &&
+               (larger ? entry_value_count(sets[at - 1]) < n : entry_value_count(sets[at - 1]) > n);
              at--)
             sets[at] = sets[at - 1];
         sets[at] = e;
@@ -136,7 +136,8 @@ static void each_of_intersection(struct sources *s, take_fn take, void *context)
             more = take(context, &m);
 }
 
-static void each_of_difference(struct transaction *tx, struct sources *s, take_fn take, void *context)
+static void each_of_difference(struct transaction *tx, struct sources *s, take_fn take,
+                               void *context)
 {
     struct set_walk walk;
     struct set_member m;
@@ -241,9 +242,9 @@ static enum store_result settle(struct building *b, enum set_operator op, struct
     return rc;
 }
 
-enum store_result set_combine_store(struct transaction *tx, enum set_operator op, struct store_key to,
-                                    const struct store_key *keys, size_t count, const char *event,
-                                    size_t *size)
+enum store_result set_combine_store(struct transaction *tx, enum set_operator op,
+                                    struct store_key to, const struct store_key *keys, size_t count,
+                                    const char *event, size_t *size)
 {
     struct sources s;
     struct set_member m;
@@ -253,6 +254,11 @@ enum store_result set_combine_store(struct transaction *tx, enum set_operator op
     if (rc != STORE_OK)
         return rc;
     set_member_of_integer(&m, 0);
+    if (op == SET_INTERSECTION && s.count > 0) {
+        sort_sets(s.sets, s.count, false);
+        if (s.sets[0]->encoding != ENCODING_INTSET)
+            set_member_of(&m, SLICE("text")); /* integers are looked for at the end */
+    }
     b.made.entry = set_form_new(tx, to.name, &m, 0);
     if (b.made.entry && op == SET_UNION) { /* putting tells members apart */
         for (size_t i = 0; i < s.count && !b.failed; i++) {

@@ -180,34 +180,67 @@ static bool fits_packed(struct transaction *tx, const struct entry *e, struct sl
                            is_short(tx, number_format_int64(digits, intset_get(s, count - 1)))));
 }
 
+/* Puts the value of `made`, which is not in the keyspace and goes, in the place of f's. */
+static void take_over(struct found *f, struct found *made)
+{
+    struct slice bytes = entry_string(made->entry);
+    enum entry_encoding encoding = made->entry->encoding;
+    unsigned char *to = NULL;
+    if (f->entry->encoding != ENCODING_TABLE) {
+        to = value_splice(f, 0, entry_string(f->entry).size, bytes.size);
+    } else {
+        struct element_table *t = value_object(f);
+        if (value_become_bytes(f, encoding, bytes.size)) {
+            element_table_free(t);
+            to = (unsigned char *)(uintptr_t)entry_string(f->entry).data;
+        }
+    }
+    if (to) {
+        memcpy(to, bytes.data, bytes.size);
+        f->entry->encoding = encoding;
+    }
+    entry_free(made->entry);
+}
+
+/* The same members in a form that begins as that of a set whose first is `first`. */
+static void rebuild(struct transaction *tx, struct found *f, struct set_member *first)
+{
+    struct set_walk walk;
+    struct set_member m;
+    struct found made = {.entry = set_form_new(tx, SLICE(""), first, 0)};
+    enum element_added put = made.entry ? ELEMENT_ADDED : ELEMENT_NO_MEMORY;
+    set_walk_begin(&walk, f->entry);
+    while (put != ELEMENT_NO_MEMORY && set_walk_next(&walk, &m))
+        put = set_form_put(tx, &made, &m);
+    if (put != ELEMENT_NO_MEMORY && made.entry->encoding != ENCODING_TABLE)
+        take_over(f, &made);
+    else if (made.entry)
+        entry_free(made.entry);
+}
+
 void set_form_narrow(struct transaction *tx, struct found *f)
 {
     struct set_walk walk;
     struct set_member m;
-    size_t at, count = entry_value_count(f->entry);
-    if (f->entry->encoding == ENCODING_INTSET || count > (uint64_t)intset_limit(tx))
+    if (f->entry->encoding == ENCODING_INTSET ||
+        entry_value_count(f->entry) > (uint64_t)intset_limit(tx))
         return;
     set_walk_begin(&walk, f->entry);
     while (set_walk_next(&walk, &m))
         if (!set_member_is_integer(&m))
             return;
-    struct found made = {.shard = f->shard};
-    set_member_of_integer(&m, 0);
-    made.entry = set_form_new(tx, entry_key(f->entry), &m, 0);
-    struct packed_store store = value_packed_store(&made);
-    bool ok = made.entry != NULL;
-    set_walk_begin(&walk, f->entry);
-    while (ok && set_walk_next(&walk, &m)) {
-        set_member_is_integer(&m);
-        intset_find(entry_intset(made.entry), m.integer, &at);
-        ok = intset_insert(&store, entry_intset(made.entry), at, m.integer);
-    }
-    if (ok) {
-        entry_free(f->entry);
-        f->entry = made.entry;
-    } else if (made.entry) {
-        entry_free(made.entry);
-    }
+    rebuild(tx, f, &m);
+}
+
+void set_form_renew(struct transaction *tx, struct found *f)
+{
+    struct set_member first;
+    if (f->entry->encoding == ENCODING_TABLE)
+        set_member_of(&first, SLICE("text"));
+    else
+        set_member_of_integer(&first, 0);
+    if (f->entry->encoding != ENCODING_INTSET)
+        rebuild(tx, f, &first);
 }
 
 /* ---- changing ---- */

@@ -4,7 +4,7 @@
  *     ENCODING_PACKED   few and short members                           index/packed.h
  *     ENCODING_TABLE    the rest                                        index/element_table.h
  *
- * A set only ever goes down this list. Members come as text or as integers, and are turned into the other when a form
+ * A set goes down this list; up only where most of its members are taken at once. Members come as text or as integers, and are turned into the other when a form
  * asks. Reading takes an entry; changing takes a struct found, which may be an entry that is being made (db NULL) and
  * gets its name in the table by value_put. Nothing here tells anybody of a change. Under the lock of the key's shard;
  * never parks.
@@ -86,6 +86,8 @@ bool set_form_expect(struct transaction *tx, struct found *f, size_t count);
 enum element_added set_form_put(struct transaction *tx, struct found *f, struct set_member *m);
 /* Makes f's set an intset if its members are integers, and few; if memory allows. */
 void set_form_narrow(struct transaction *tx, struct found *f);
+/* Gives what is left of a set the form that a new one would have; if memory allows. */
+void set_form_renew(struct transaction *tx, struct found *f);
 /* Takes a member out: false if it was not there. */
 bool set_form_take(struct found *f, struct set_member *m);
 /* Takes out the member a position of a packed or an intset tells. */

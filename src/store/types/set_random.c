@@ -21,7 +21,8 @@ static bool selected(struct selection *s)
     return yes;
 }
 
-static void select_by_walk(const struct set_view *v, size_t count, set_visit_fn visit, void *context)
+static void select_by_walk(const struct set_view *v, size_t count, set_visit_fn visit,
+                           void *context)
 {
     struct selection s = {&v->shard->random, set_count(v), count};
     struct set_iterator it;
@@ -152,6 +153,7 @@ static void pop_one(struct found *f, const struct set_visitor *visitor)
 enum store_result set_pop(struct transaction *tx, struct store_key key, uint64_t count,
                           const struct set_visitor *visitor)
 {
+    enum { FEW_LEFT = 5 };
     struct found f;
     enum store_result rc = value_find(tx, key, TYPE_SET, LOOKUP_WRITE, &f);
     if (rc != STORE_OK)
@@ -172,6 +174,8 @@ enum store_result set_pop(struct transaction *tx, struct store_key key, uint64_t
     } else {
         for (size_t i = 0; i < taken; i++)
             pop_one(&f, visitor);
+        if (visitor->begin && FEW_LEFT * (all - taken) <= taken)
+            set_form_renew(tx, &f); /* where the peers move what is left to a new set */
     }
     value_changed(tx, key, EVENT_SET, "spop", taken);
     if (whole)
