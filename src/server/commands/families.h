@@ -21,7 +21,9 @@
     X(server)               \
     X(string)               \
     X(string_edit)          \
-    X(transaction)
+    X(transaction)          \
+    X(zset)                 \
+    X(zset_range)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
 COMMAND_FAMILIES(COMMAND_FAMILY_DECLARE)
