@@ -2,7 +2,7 @@
 #include "server/commands/handler.h"
 
 #include "base/number.h"
-#include "persist/dump.h"
+#include "persist/rdb_payload.h"
 #include "server/config.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
@@ -12,7 +12,7 @@
 static void run_dump(struct call *call)
 {
     struct rdb_writer w = rdb_writer_new(handler_config(call)->rdbcompression);
-    enum store_result result = dump_write(call->tx, handler_first_key(call), &w);
+    enum store_result result = rdb_payload_dump(call->tx, handler_first_key(call), &w);
     if (result == STORE_OK)
         reply_bulk(call->reply, (struct slice){(const char *)w.bytes, w.size});
     else if (result == STORE_MISSING)
@@ -98,6 +98,7 @@ static void run_restore(struct call *call)
     struct restore_options options = {args_has(call->args, RESTORE_REPLACE),
                                       option_of(call, RESTORE_IDLETIME),
                                       option_of(call, RESTORE_FREQ)};
+    struct slice body;
     int64_t at_ms;
     if (!restore_may_put(call->tx, key, options.replace)) {
         reply_error(call->reply, ERR_BUSY_KEY);
@@ -105,11 +106,11 @@ static void run_restore(struct call *call)
     }
     if (!restore_deadline(call, &at_ms))
         return;
-    if (!dump_is_payload(call->argv[3])) {
+    if (!rdb_payload_check(call->argv[3], &body)) {
         reply_error(call->reply, ERR_DUMP_PAYLOAD);
         return;
     }
-    switch (dump_restore(call->tx, key, call->argv[3], at_ms, &options)) {
+    switch (rdb_payload_restore(call->tx, key, body, at_ms, &options)) {
     case RDB_OK: reply_ok(call->reply); break;
     case RDB_BAD: reply_error(call->reply, ERR_DUMP_FORMAT); break;
     case RDB_NO_MEMORY: handler_error(call, STORE_NO_MEMORY); break;
