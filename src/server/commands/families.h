@@ -13,6 +13,7 @@
     X(config)               \
     X(debug)                \
     X(connection)           \
+    X(dump)                 \
     X(expire)               \
     X(generic)              \
     X(hash)                 \
