@@ -427,8 +427,8 @@ bool score_tree_rescore(struct score_tree *t, struct element *e, double score)
     size_t at = item_of(leaf, &wanted);
     if (at == 0 || at >= n->count || leaf->items[at] != e)
         return false; /* a first element: parents know its score, and it is not found here */
-    struct element *next = at + 1u < n->count ? leaf->items[at + 1] :
-                           leaf->next         ? leaf->next->items[0]
+    struct element *next = at + 1u < n->count ? leaf->items[at + 1]
+                           : leaf->next       ? leaf->next->items[0]
                                               : NULL;
     wanted.score = score;
     if (!is_before(leaf->items[at - 1], element_score(leaf->items[at - 1]), &wanted) ||

@@ -20,7 +20,7 @@ static size_t model_before(const struct score_bound *b)
         double score = element_score(model[i]);
         int c = score_compare_names(element_name(model[i]), b->member);
         bool name = b->after ? c <= 0 : c < 0;
-        if (b->kind == BOUND_SCORE ? (b->after ? score > b->score : score >= b->score)
+        if (b->kind == BOUND_SCORE    ? (b->after ? score > b->score : score >= b->score)
             : b->kind == BOUND_MEMBER ? !name
             : score != b->score       ? score > b->score
                                       : !name)

@@ -165,8 +165,7 @@ static bool find(const struct found *f, struct slice member, struct member_at *o
         out->score = packed_score(p, packed_next(p, out->at));
         return true;
     }
-    const struct element *e =
-        element_table_find(&object_of(f)->members, member, &out->place);
+    const struct element *e = element_table_find(&object_of(f)->members, member, &out->place);
     if (e)
         out->score = element_score(e);
     return e != NULL;
@@ -294,9 +293,7 @@ struct zset_ranks zset_ranks_by_score(const struct zset_view *v, const struct zs
 static size_t lex_rank(const struct zset_view *v, const struct zset_lex_end *e, bool after)
 {
     const struct score_bound b = {BOUND_MEMBER, after, 0, e->member};
-    return e->kind == LEX_LEAST      ? 0
-           : e->kind == LEX_GREATEST ? zset_count(v)
-                                     : before(v, &b);
+    return e->kind == LEX_LEAST ? 0 : e->kind == LEX_GREATEST ? zset_count(v) : before(v, &b);
 }
 
 struct zset_ranks zset_ranks_by_lex(const struct zset_view *v, const struct zset_lex_range *r)

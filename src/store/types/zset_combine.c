@@ -266,8 +266,7 @@ enum store_result zset_store(struct transaction *tx, struct store_key key, struc
     if (fits)
         zset_result_each(o, measure, &sizes);
     fits = fits && sizes.longest <= (uint64_t)type_limit(&limits->zset_max_listpack_value);
-    struct entry *e =
-        fits ? packed_entry(key.name, o, sizes.bytes) : object_entry(key.name, o);
+    struct entry *e = fits ? packed_entry(key.name, o, sizes.bytes) : object_entry(key.name, o);
     enum store_result rc = e ? value_put(tx, key, e) : STORE_NO_MEMORY;
     if (rc != STORE_OK && e && !fits)
         e->flags &= (uint8_t)~ENTRY_BLOCK; /* the object is freed below */

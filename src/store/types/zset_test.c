@@ -113,8 +113,8 @@ static void compare(int which)
     struct seen seen = {m, 0, 0, false};
     zset_visit(&v, (struct zset_ranks){0, m->count}, false, see, &seen);
     REQUIRE(seen.shown == m->count);
-    struct zset_ranks some = zset_ranks_by_index(&v, (int64_t)below(20) - 10,
-                                                 (int64_t)below(20) - 10, below(2));
+    struct zset_ranks some =
+        zset_ranks_by_index(&v, (int64_t)below(20) - 10, (int64_t)below(20) - 10, below(2));
     seen = (struct seen){m, some.end - 1, 0, true};
     zset_visit(&v, some, true, see, &seen);
     REQUIRE(seen.shown == zset_ranks_count(some));
@@ -128,8 +128,8 @@ static void compare(int which)
     size_t inside = 0;
     for (size_t k = 0; k < m->count; k++) {
         double s = m->score[m->order[k]];
-        inside += (r.min_excluded ? s > r.min : s >= r.min) &&
-                  (r.max_excluded ? s < r.max : s <= r.max);
+        inside +=
+            (r.min_excluded ? s > r.min : s >= r.min) && (r.max_excluded ? s < r.max : s <= r.max);
     }
     REQUIRE(zset_ranks_count(zset_ranks_by_score(&v, &r)) == inside);
 }
