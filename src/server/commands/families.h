@@ -24,6 +24,7 @@
     X(string_edit)          \
     X(transaction)          \
     X(zset)                 \
+    X(zset_combine)         \
     X(zset_range)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;

@@ -40,6 +40,31 @@ void zset_result_each(const struct zset_object *o, zset_visit_fn visit, void *co
         visit(context, element_name(e), element_score(e));
 }
 
+/* ---- inputs ---- */
+
+enum store_result zset_input_open(struct transaction *tx, struct store_key key,
+                                  struct zset_input *input)
+{
+    input->weight = 1;
+    return zset_open(tx, key, LOOKUP_READ, &input->view);
+}
+
+static size_t input_count(const struct zset_input *input)
+{
+    return zset_count(&input->view);
+}
+
+static bool input_score(const struct zset_input *input, struct slice member, double *score)
+{
+    return zset_score(&input->view, member, score);
+}
+
+static void input_each(const struct zset_input *input, zset_visit_fn visit, void *context)
+{
+    if (input->view.f.entry)
+        zset_entry_each(input->view.f.entry, visit, context);
+}
+
 /* ---- arithmetic ---- */
 
 static double not_nan(double value)
@@ -62,7 +87,7 @@ static void sort_by_size(struct zset_input *inputs, size_t count)
     for (size_t i = 1; i < count; i++) {
         struct zset_input moved = inputs[i];
         size_t at = i;
-        for (; at > 0 && zset_count(&inputs[at - 1].view) > zset_count(&moved.view); at--)
+        for (; at > 0 && input_count(&inputs[at - 1]) > input_count(&moved); at--)
             inputs[at] = inputs[at - 1];
         inputs[at] = moved;
     }
@@ -102,7 +127,7 @@ static void intersect(void *context, struct slice member, double score)
     if (g->failed)
         return;
     for (size_t i = 1; i < g->count; i++) {
-        if (!zset_score(&g->inputs[i].view, member, &other))
+        if (!input_score(&g->inputs[i], member, &other))
             return;
         sum = together(g->aggregate, sum, g->inputs[i].weight * other);
     }
@@ -116,16 +141,9 @@ static void subtract(void *context, struct slice member, double score)
     if (g->failed)
         return;
     for (size_t i = 1; i < g->count; i++)
-        if (zset_score(&g->inputs[i].view, member, &other))
+        if (input_score(&g->inputs[i], member, &other))
             return;
     g->failed = !zset_object_add(g->result, member, score);
-}
-
-static void walk(struct gathering *g, zset_visit_fn visit)
-{
-    const struct zset_view *v = &g->inputs[g->current].view;
-    if (v->f.entry)
-        zset_entry_each(v->f.entry, visit, g);
 }
 
 enum store_result zset_combine(struct transaction *tx, enum zset_operation operation,
@@ -144,9 +162,9 @@ enum store_result zset_combine(struct transaction *tx, enum zset_operation opera
         sort_by_size(inputs, count);
     if (operation == ZSET_UNION)
         for (; g.current < count; g.current++)
-            walk(&g, unite);
+            input_each(&inputs[g.current], unite, &g);
     else
-        walk(&g, operation == ZSET_INTER ? intersect : subtract);
+        input_each(&inputs[0], operation == ZSET_INTER ? intersect : subtract, &g);
     if (g.failed) {
         zset_object_free(g.result);
         return STORE_NO_MEMORY;
@@ -167,20 +185,16 @@ static void count_member(void *context, struct slice member, double score)
     if (c->limit && c->found == c->limit)
         return;
     for (size_t i = 1; i < c->count; i++)
-        if (!zset_score(&c->inputs[i].view, member, &score))
+        if (!input_score(&c->inputs[i], member, &score))
             return;
     c->found++;
 }
 
 uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limit)
 {
-    enum { CHUNK = 64 };
     sort_by_size(inputs, count);
     struct counting c = {inputs, count, 0, limit};
-    size_t all = zset_count(&inputs[0].view);
-    for (size_t i = 0; i < all && (limit == 0 || c.found < limit); i += CHUNK)
-        zset_visit(&inputs[0].view, (struct zset_ranks){i, i + CHUNK < all ? i + CHUNK : all},
-                   false, count_member, &c);
+    input_each(&inputs[0], count_member, &c);
     return c.found;
 }
 

@@ -12,11 +12,14 @@ struct zset_object;
 enum zset_operation { ZSET_UNION, ZSET_INTER, ZSET_DIFF };
 enum zset_aggregate { ZSET_SUM, ZSET_MIN, ZSET_MAX };
 
-/* What goes in: an open view, and what its scores are multiplied by. */
+/* What goes in: a sorted set that is there, or nothing; and what its scores are multiplied by. */
 struct zset_input {
     struct zset_view view;
     double weight;
 };
+/* Opens the key for reading, with weight 1. STORE_OK, STORE_MISSING or STORE_WRONG_TYPE. */
+enum store_result zset_input_open(struct transaction *tx, struct store_key key,
+                                  struct zset_input *input);
 
 /* Gathers into *out, which the caller frees or stores. Rearranges the inputs, of which there is at least one. Weights and
  * aggregate do not count for a difference. STORE_OK or STORE_NO_MEMORY. */
