@@ -112,3 +112,11 @@
 #define ERR_BITFIELD_TYPE                                                                       \
     "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but " \
     "i64 is."
+
+/* DUMP and RESTORE */
+#define ERR_DUMP_PAYLOAD     "ERR DUMP payload version or checksum are wrong"
+#define ERR_DUMP_FORMAT      "ERR Bad data format"
+#define ERR_BUSY_KEY         "BUSYKEY Target key name already exists."
+#define ERR_RESTORE_TTL      "ERR Invalid TTL value, must be >= 0"
+#define ERR_RESTORE_IDLETIME "ERR Invalid IDLETIME value, must be >= 0"
+#define ERR_RESTORE_FREQ     "ERR Invalid FREQ value, must be >= 0 and <= 255"

@@ -3,6 +3,8 @@
 GRAMMARS has, for each command, a function from a random.Random to the words that follow its name; STEPS are
 the commands that only mean something beside others. All words are text, one character a byte (latin-1).
 """
+import os
+
 KEYS = ["k1", "k2", "k3", "k4", "none", "n1", "n2", "f1", "{x}long" * 3]
 VALUES = ["", "a", "abc", "xabcx", "10", "-5", "9223372036854775807", "9223372036854775806", "3.5",
           "1e3", " 7", "007", "-0", "+1", "v" * 70, "\x00\xff\r\n", "0x10", "nan", "inf", "x"]
@@ -296,6 +298,41 @@ GRAMMARS.update({
         r, {"MATCH": ["*", "1*", "[a-c]", ""], "COUNT": ["1000", "1000", "0", "x"], "NOVALUES": None}, 3) +
     (["COUNT", "1000"] if r.random() < 0.5 else []),
 })
+
+
+def payloads():
+    """The corpus that both sides judge alike: what older, newer and malicious servers send."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dump_corpus")
+    out = []
+    for name in sorted(os.listdir(folder)):
+        if name.split("_")[0] in ("string", "int", "list", "hash", "quicklist", "ziplist", "listpack", "lzf", "no", "empty") and name not in (
+                "hash_listpack_digits", "listpack_uncounted", "ziplist_wide"):  # the peers keep numbers as text
+            with open(os.path.join(folder, name), "rb") as f:
+                out.append(f.read().decode("latin-1"))
+    return out
+
+
+PAYLOADS = [p for p in payloads() if len(p) < 2000]
+
+
+def any_key(r):
+    return r.choice([key, lists, hashes])(r)
+
+
+def restore(r):
+    payload = r.choice(PAYLOADS)
+    if r.random() < 0.1:
+        at = r.randrange(len(payload))
+        payload = payload[:at] + chr(ord(payload[at]) ^ 1 << r.randrange(8)) + payload[at + 1:]
+    return [any_key(r), r.choice(["0"] * 6 + LATER), payload] + options(
+        r, {"REPLACE": None, "ABSTTL": None, "IDLETIME": INTS, "FREQ": INTS}, 3)
+
+
+GRAMMARS.update({
+    "DUMP": lambda r: [any_key(r)],
+    "RESTORE": restore,
+})
+WEIGHTS["RESTORE"] = 2
 
 
 ALL = {**GRAMMARS, **STEPS}

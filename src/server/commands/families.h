@@ -13,6 +13,7 @@
     X(config)               \
     X(debug)                \
     X(connection)           \
+    X(dump)                 \
     X(expire)               \
     X(generic)              \
     X(hash)                 \
@@ -22,7 +23,10 @@
     X(set)                  \
     X(string)               \
     X(string_edit)          \
-    X(transaction)
+    X(transaction)          \
+    X(zset)                 \
+    X(zset_combine)         \
+    X(zset_range)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
 COMMAND_FAMILIES(COMMAND_FAMILY_DECLARE)
