@@ -62,11 +62,16 @@ static size_t below(size_t n)
 /* Members 0..99 are integers of all widths, the others text, some of it long. */
 static struct slice member_of(size_t number, char text[80])
 {
-    int size = number < 40    ? snprintf(text, 80, "%zu", number)
-               : number < 80  ? snprintf(text, 80, "-%zu", number * 1000)
-               : number < 100 ? snprintf(text, 80, "%zu", number * 100000000000)
-                              : snprintf(text, 80, "m%zu%s", number,
-                                         number % 40 == 39 ? "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" : "");
+    const char *rest = number % 40 == 39 ? "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" : "";
+    int size;
+    if (number < 40)
+        size = snprintf(text, 80, "%zu", number);
+    else if (number < 80)
+        size = snprintf(text, 80, "-%zu", number * 1000);
+    else if (number < 100)
+        size = snprintf(text, 80, "%zu", number * 100000000000);
+    else
+        size = snprintf(text, 80, "m%zu%s", number, rest);
     return (struct slice){text, (size_t)size};
 }
 
