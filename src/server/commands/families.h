@@ -21,6 +21,7 @@
     X(memory)               \
     X(server)               \
     X(set)                  \
+    X(sort)                 \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \
