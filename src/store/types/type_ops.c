@@ -2,10 +2,12 @@
 #include "store/types/type_ops.h"
 
 #include "store/types/hash_object.h"
+#include "store/types/stream_object.h"
 
 static const struct type_ops *const rows[TYPE_MODULE + 1] = {
     [TYPE_LIST] = &list_ops,
     [TYPE_HASH] = &hash_type_ops,
+    [TYPE_STREAM] = &stream_type_ops,
 };
 
 const struct type_ops *type_ops_of(enum store_type type)
