@@ -8,6 +8,9 @@
 
 #include <string.h>
 
+/* Its state stays in registers only if all of it is one function. */
+#define INLINE inline __attribute__((always_inline))
+
 enum { RUN_MAX = 32, DISTANCE_MAX = 1 << 13, COPY_MAX = 264, COPY_MIN = 3 };
 
 struct output {
@@ -21,8 +24,52 @@ static size_t slot_of(const unsigned char *b)
     return ((h >> 8) - h * 5) & 0xffff;
 }
 
+/* Where three bytes that hash to `slot` stood last. Position 0 is no candidate, and an empty cell. */
+struct cell {
+    uint16_t slot, last;
+};
+
+/* The peers have a cell for each of 2^16 slots. A short input needs few of them: with fewer cells than slots, a cell says
+ * whose it is, and the next free one is taken. What has to be zeroed is what a short string costs. */
+struct table {
+    struct cell *cells; /* NULL: all slots, */
+    uint32_t *last;     /* in this one */
+    size_t mask;
+};
+
+enum { SLOTS = 1 << 16 };
+
+static size_t cells_for(size_t size)
+{
+    size_t cells = 64;
+    while (cells < SLOTS && cells < size + size / 3)
+        cells *= 2;
+    return cells;
+}
+
+size_t lzf_work_size(size_t size)
+{
+    return size <= UINT16_MAX ? cells_for(size) * sizeof(struct cell) : SLOTS * sizeof(uint32_t);
+}
+
+/* Enters a position; returns the one before. */
+static INLINE size_t enter(const struct table *t, const unsigned char *b, size_t at)
+{
+    size_t slot = slot_of(b), i = slot & t->mask;
+    if (!t->cells) {
+        size_t before = t->last[slot];
+        t->last[slot] = (uint32_t)at;
+        return before;
+    }
+    while (t->cells[i].last != 0 && t->cells[i].slot != slot)
+        i = (i + 1) & t->mask;
+    size_t before = t->cells[i].last;
+    t->cells[i] = (struct cell){(uint16_t)slot, (uint16_t)at};
+    return before;
+}
+
 /* Writes the head of the run and makes room for the next one's; a run of none takes no room. */
-static void end_run(struct output *o)
+static INLINE void end_run(struct output *o)
 {
     if (o->run > 0)
         o->at[-(ptrdiff_t)o->run - 1] = (unsigned char)(o->run - 1);
@@ -31,7 +78,7 @@ static void end_run(struct output *o)
     o->run = 0;
 }
 
-static bool put_byte(struct output *o, unsigned char byte)
+static INLINE bool put_byte(struct output *o, unsigned char byte)
 {
     if (o->at >= o->end)
         return false;
@@ -43,7 +90,7 @@ static bool put_byte(struct output *o, unsigned char byte)
     return true;
 }
 
-static bool put_copy(struct output *o, size_t distance, size_t length)
+static INLINE bool put_copy(struct output *o, size_t distance, size_t length)
 {
     if (o->at - (o->run == 0) + 4 >= o->end)
         return false;
@@ -69,19 +116,19 @@ static size_t copy_length(const unsigned char *before, const unsigned char *at, 
     return length;
 }
 
-size_t lzf_compress(struct lzf_table *table, const unsigned char *from, size_t size,
-                    unsigned char *to, size_t capacity)
+size_t lzf_compress(void *work, const unsigned char *from, size_t size, unsigned char *to,
+                    size_t capacity)
 {
+    bool narrow = size <= UINT16_MAX;
+    struct table table = {narrow ? work : NULL, work, cells_for(size) - 1};
     struct output o = {to + 1, to + capacity, 0};
     size_t at = 0;
     if (size < 4 || size >= UINT32_MAX || capacity < 4)
         return 0;
     while (at + 2 < size) {
-        uint32_t *slot = &table->last[slot_of(from + at)];
-        size_t before = *slot, distance = at - before - 1;
-        *slot = (uint32_t)at;
-        if (before == 0 || before >= at || distance >= DISTANCE_MAX ||
-            memcmp(from + before, from + at, COPY_MIN) != 0) {
+        size_t before = enter(&table, from + at, at), distance = at - before - 1;
+        if (before == 0 || before >= at || distance >= DISTANCE_MAX || from[before] != from[at] ||
+            from[before + 1] != from[at + 1] || from[before + 2] != from[at + 2]) {
             if (!put_byte(&o, from[at++]))
                 return 0;
             continue;
@@ -92,8 +139,8 @@ size_t lzf_compress(struct lzf_table *table, const unsigned char *from, size_t s
         at += length;
         if (at + 2 >= size)
             break;
-        table->last[slot_of(from + at - 2)] = (uint32_t)(at - 2);
-        table->last[slot_of(from + at - 1)] = (uint32_t)(at - 1);
+        enter(&table, from + at - 2, at - 2);
+        enter(&table, from + at - 1, at - 1);
     }
     if (o.at + 3 > o.end)
         return 0;

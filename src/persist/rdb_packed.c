@@ -9,8 +9,6 @@
  */
 #include "persist/rdb_packed.h"
 
-#include "store/index/element_table.h"
-
 #include <tuco/mem.h>
 
 enum { FIRST_CAPACITY = 128, LISTPACK_HEAD = 4, LISTPACK_FRAME = 5, ZIPLIST_HEAD = 10 };
@@ -55,6 +53,17 @@ static enum rdb_result give_up(struct rdb_packed *p, enum rdb_result result)
 
 /* ---- listpack ---- */
 
+/* Bytes of an integer as an element. */
+static size_t integer_size(int64_t v)
+{
+    return v >= 0 && v <= 127                      ? 2
+           : v >= -4096 && v <= 4095               ? 3
+           : v >= INT16_MIN && v <= INT16_MAX      ? 4
+           : v >= -(1 << 23) && v <= (1 << 23) - 1 ? 5
+           : v >= INT32_MIN && v <= INT32_MAX      ? 6
+                                                   : 10;
+}
+
 /* True if every element lies as the store would write it; counts them. */
 static bool is_canonical(struct packed p, size_t *count)
 {
@@ -63,7 +72,8 @@ static bool is_canonical(struct packed p, size_t *count)
         struct packed_item item;
         packed_get(p, at, &item);
         next = packed_next(p, at);
-        if (next - at != packed_item_size(packed_text(&item)))
+        if (item.is_integer ? next - at != integer_size(item.integer)
+                            : next - at != packed_item_size(item.bytes))
             return false;
     }
     uint16_t said;
@@ -255,22 +265,40 @@ static bool compare_all(struct packed p, size_t step)
     return true;
 }
 
+/* True if an element equal to the one at `at` was seen; else notes it. `seen` are offsets, 0: none. */
+static bool note(struct packed p, uint32_t *seen, size_t mask, size_t at,
+                 const struct siphash_key *secret)
+{
+    struct packed_item item, other;
+    packed_get(p, at, &item);
+    struct slice text = packed_text(&item);
+    size_t i = siphash13(secret, text.data, text.size) & mask;
+    for (; seen[i] != 0; i = (i + 1) & mask) {
+        packed_get(p, seen[i], &other);
+        if (packed_equals(&other, text))
+            return true;
+    }
+    seen[i] = (uint32_t)at;
+    return false;
+}
+
 enum rdb_result rdb_packed_distinct(struct packed p, size_t step, const struct siphash_key *secret)
 {
-    enum { FEW = 32 };
-    size_t count = packed_count(p) / step;
+    enum { FEW = 16 };
+    size_t count = packed_count(p) / step, cells = 2 * FEW;
+    enum rdb_result result = RDB_OK;
     if (count <= FEW)
         return compare_all(p, step) ? RDB_OK : RDB_BAD;
-    struct element_table *seen = element_table_new(secret);
-    enum element_added added = seen ? ELEMENT_ADDED : ELEMENT_NO_MEMORY;
-    for (size_t at = packed_first(p); added == ELEMENT_ADDED && at < p.size;) {
-        struct packed_item item;
-        packed_get(p, at, &item);
-        added = element_table_add(seen, packed_text(&item));
+    while (cells < 2 * count)
+        cells *= 2;
+    uint32_t *seen = tu_alloc_zeroed(cells * sizeof *seen);
+    if (!seen)
+        return RDB_NO_MEMORY;
+    for (size_t at = packed_first(p); at < p.size && result == RDB_OK;) {
+        result = note(p, seen, cells - 1, at, secret) ? RDB_BAD : RDB_OK;
         for (size_t i = 0; i < step && at < p.size; i++)
             at = packed_next(p, at);
     }
-    if (seen)
-        element_table_free(seen);
-    return added == ELEMENT_ADDED ? RDB_OK : added == ELEMENT_EXISTS ? RDB_BAD : RDB_NO_MEMORY;
+    tu_free(seen);
+    return result;
 }

@@ -2,7 +2,6 @@
 #include "persist/rdb_value.h"
 
 #include "base/check.h"
-#include "base/crc64.h"
 #include "persist/rdb_format.h"
 #include "persist/rdb_types.h"
 
@@ -35,14 +34,6 @@ void rdb_value_write(struct rdb_writer *w, const struct entry *e)
 {
     tu_check(rdb_value_is_known(e->type), "a value of type %u cannot be written", e->type);
     writers[e->type](w, e);
-}
-
-void rdb_payload_write(struct rdb_writer *w, const struct entry *e)
-{
-    rdb_value_write(w, e);
-    rdb_write_number(w, RDB_VERSION, 2);
-    if (!w->failed)
-        rdb_write_number(w, crc64(0, w->bytes, w->size), 8);
 }
 
 /* ---- reading ---- */
@@ -106,18 +97,4 @@ enum rdb_result rdb_value_read(struct rdb_reader *r, const struct rdb_target *ta
     if (type >= sizeof readers / sizeof *readers || !readers[type])
         return RDB_BAD;
     return readers[type](r, type, target, out);
-}
-
-bool rdb_payload_check(struct slice payload, struct slice *body)
-{
-    uint64_t version, crc;
-    if (payload.size < RDB_FOOTER)
-        return false;
-    *body = (struct slice){payload.data, payload.size - RDB_FOOTER};
-    struct rdb_reader footer = rdb_reader_of((struct slice){payload.data + body->size, RDB_FOOTER});
-    if (!rdb_read_number(&footer, 2, &version) || !rdb_read_number(&footer, 8, &crc))
-        return false;
-    bool known = (version >= 1 && version <= RDB_VERSION_SHARED) ||
-                 (version >= RDB_VERSION_OWN_MIN && version <= RDB_VERSION);
-    return known && crc == crc64(0, payload.data, payload.size - 8);
 }

@@ -1,9 +1,8 @@
-/* rdb_value.h - a key's value in the form that RDB and DUMP have, and back.
+/* rdb_value.h - a key's value in the form that RDB files and DUMP payloads have, and back.
  *
- * What comes in may be anything: a payload is accepted if its version is known, its CRC right, and its value one that could
- * have been written; never more memory is asked for than a small multiple of what came. Which form a collection takes in the
+ * What comes in may be anything: it is accepted if it is a value that could have been written; never more memory is asked for than a small multiple of what came. Which form a collection takes in the
  * store follows from the limits (type_limits.h), as if the peers had loaded it. The shard of the key need not be held:
- * nothing is put into the keyspace here (store/restore.h does that). Never parks.
+ * nothing is put into the keyspace here (rdb_payload.h does that). Never parks.
  */
 #pragma once
 
@@ -26,11 +25,7 @@ bool rdb_value_is_known(enum store_type type);
 
 /* Writes type and body. */
 void rdb_value_write(struct rdb_writer *w, const struct entry *e);
-/* Writes a whole payload: type, body, version, CRC. */
-void rdb_payload_write(struct rdb_writer *w, const struct entry *e);
 
 /* Reads type and body: RDB_OK, and *out is the caller's; else nothing is held. */
 enum rdb_result rdb_value_read(struct rdb_reader *r, const struct rdb_target *target,
                                struct entry **out);
-/* True if version and CRC are right; *body is type and body then. */
-bool rdb_payload_check(struct slice payload, struct slice *body);

@@ -32,8 +32,8 @@ static unsigned char *reserve(struct rdb_writer *w, size_t size)
 
 void rdb_writer_done(struct rdb_writer *w)
 {
-    tu_free(w->table);
-    w->table = NULL;
+    tu_free(w->work);
+    w->work = NULL;
     if (w->failed) {
         tu_free(w->bytes);
         w->bytes = NULL;
@@ -109,24 +109,37 @@ void rdb_write_integer(struct rdb_writer *w, int64_t value)
     rdb_write_bytes(w, digits, size);
 }
 
+/* Zeroed memory for the compressor, or NULL. */
+static void *work_for(struct rdb_writer *w, size_t size)
+{
+    size_t wanted = lzf_work_size(size);
+    if (wanted > w->work_size) {
+        tu_free(w->work);
+        w->work = tu_alloc(wanted); /* recycled pages: zeroing them is cheaper than new ones */
+        w->work_size = w->work ? wanted : 0;
+    }
+    if (w->work)
+        memset(w->work, 0, wanted);
+    return w->work;
+}
+
 /* False: it would not get smaller (or memory does not allow to try). */
 static bool write_compressed(struct rdb_writer *w, struct slice s)
 {
-    if (!w->table)
-        w->table = tu_alloc_zeroed(sizeof *w->table);
-    else
-        memset(w->table, 0, sizeof *w->table);
-    unsigned char *out = w->table ? tu_alloc(s.size - SAVES_MIN) : NULL;
+    unsigned char near[512];
+    size_t capacity = s.size - SAVES_MIN;
+    void *work = work_for(w, s.size);
+    unsigned char *out = capacity <= sizeof near ? near : tu_alloc(capacity);
     size_t size =
-        out ? lzf_compress(w->table, (const unsigned char *)s.data, s.size, out, s.size - SAVES_MIN)
-            : 0;
+        work && out ? lzf_compress(work, (const unsigned char *)s.data, s.size, out, capacity) : 0;
     if (size > 0) {
         rdb_write_byte(w, 0xc0 | RDB_ENC_LZF);
         rdb_write_length(w, size);
         rdb_write_length(w, s.size);
         rdb_write_bytes(w, out, size);
     }
-    tu_free(out);
+    if (out != near)
+        tu_free(out);
     return size > 0;
 }
 

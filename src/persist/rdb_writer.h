@@ -13,13 +13,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct lzf_table;
-
 struct rdb_writer {
     unsigned char *bytes; /* tu_alloc's; the caller's in the end */
     size_t size, capacity;
     bool compress, failed;
-    struct lzf_table *table; /* made when it is needed; rdb_writer_done frees it */
+    void *work; /* the compressor's; made when it is needed, and freed by rdb_writer_done */
+    size_t work_size;
 };
 
 static inline struct rdb_writer rdb_writer_new(bool compress)

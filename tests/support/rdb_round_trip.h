@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/check.h"
-#include "persist/rdb_value.h"
+#include "persist/rdb_payload.h"
 #include "store/digest.h"
 #include "store/index/quicklist.h"
 #include "store/restore.h"

@@ -123,6 +123,22 @@ static void run_command_list(struct call *call)
 
 /* ---- GETKEYS ---- */
 
+/* BITFIELD with nothing but whole GETs. */
+static bool only_gets(const struct slice *argv, size_t argc)
+{
+    size_t i = 2;
+    while (i < argc) {
+        size_t left = argc - i - 1;
+        if (left >= 2 && slice_equal_nocase(argv[i], SLICE("GET")))
+            i += 3;
+        else if (left >= 1 && slice_equal_nocase(argv[i], SLICE("OVERFLOW")))
+            i += 2;
+        else
+            return false;
+    }
+    return true;
+}
+
 /* What the call does with a key, where the row says that it depends on the arguments: SET reads the
  * old value only when asked to. */
 static uint32_t exact_flags(const struct command *command, const struct slice *argv, size_t argc,
@@ -130,6 +146,8 @@ static uint32_t exact_flags(const struct command *command, const struct slice *a
 {
     if (!(flags & KEY_VARIABLE_FLAGS))
         return flags;
+    if (strcmp(command->name, "BITFIELD") == 0)
+        return only_gets(argv, argc) ? KEY_RO | KEY_ACCESS : flags & ~(uint32_t)KEY_VARIABLE_FLAGS;
     for (size_t i = 3; i < argc; i++)
         if (slice_equal_nocase(argv[i], SLICE("GET")))
             return KEY_RW | KEY_ACCESS | KEY_UPDATE;

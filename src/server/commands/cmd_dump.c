@@ -2,30 +2,23 @@
 #include "server/commands/handler.h"
 
 #include "base/number.h"
-#include "persist/rdb_value.h"
+#include "persist/rdb_payload.h"
 #include "server/config.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
-#include "store/restore.h"
-#include "store/shard.h"
 
 #include <tuco/mem.h>
 
 static void run_dump(struct call *call)
 {
-    struct store_key key = handler_first_key(call);
-    struct found f = shard_lookup(call->tx, call->tx->db, key, LOOKUP_READ);
-    if (!f.entry) {
-        reply_null(call->reply);
-        return;
-    }
     struct rdb_writer w = rdb_writer_new(handler_config(call)->rdbcompression);
-    rdb_payload_write(&w, f.entry);
-    rdb_writer_done(&w);
-    if (w.failed)
-        handler_error(call, STORE_NO_MEMORY);
-    else
+    enum store_result result = rdb_payload_dump(call->tx, handler_first_key(call), &w);
+    if (result == STORE_OK)
         reply_bulk(call->reply, (struct slice){(const char *)w.bytes, w.size});
+    else if (result == STORE_MISSING)
+        reply_null(call->reply);
+    else
+        handler_error(call, result);
     tu_free(w.bytes);
 }
 
@@ -105,31 +98,22 @@ static void run_restore(struct call *call)
     struct restore_options options = {args_has(call->args, RESTORE_REPLACE),
                                       option_of(call, RESTORE_IDLETIME),
                                       option_of(call, RESTORE_FREQ)};
-    struct rdb_target target = {
-        .keyspace = call->tx->keyspace, .key = key.name, .now_ms = call->tx->now_ms};
     struct slice body;
-    struct entry *e;
+    int64_t at_ms;
     if (!restore_may_put(call->tx, key, options.replace)) {
         reply_error(call->reply, ERR_BUSY_KEY);
         return;
     }
-    if (!restore_deadline(call, &target.expire_at_ms))
+    if (!restore_deadline(call, &at_ms))
         return;
     if (!rdb_payload_check(call->argv[3], &body)) {
         reply_error(call->reply, ERR_DUMP_PAYLOAD);
         return;
     }
-    struct rdb_reader r = rdb_reader_of(body);
-    enum rdb_result result = rdb_value_read(&r, &target, &e);
-    if (result == RDB_BAD) {
-        reply_error(call->reply, ERR_DUMP_FORMAT);
-    } else if (result == RDB_NO_MEMORY) {
-        handler_error(call, STORE_NO_MEMORY);
-    } else if (restore_put(call->tx, key, e, &options) != STORE_OK) {
-        entry_free(e);
-        handler_error(call, STORE_NO_MEMORY);
-    } else {
-        reply_ok(call->reply);
+    switch (rdb_payload_restore(call->tx, key, body, at_ms, &options)) {
+    case RDB_OK: reply_ok(call->reply); break;
+    case RDB_BAD: reply_error(call->reply, ERR_DUMP_FORMAT); break;
+    case RDB_NO_MEMORY: handler_error(call, STORE_NO_MEMORY); break;
     }
 }
 

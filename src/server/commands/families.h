@@ -24,7 +24,10 @@
     X(stream_read)          \
     X(string)               \
     X(string_edit)          \
-    X(transaction)
+    X(transaction)          \
+    X(zset)                 \
+    X(zset_combine)         \
+    X(zset_range)
 
 #define COMMAND_FAMILY_DECLARE(name) extern const struct command_family name##_family;
 COMMAND_FAMILIES(COMMAND_FAMILY_DECLARE)

@@ -1,0 +1,149 @@
+/* zset_object.c - see zset_object.h; and the row of the type. */
+#include "store/types/zset_object.h"
+
+#include "base/check.h"
+#include "store/digest.h"
+#include "store/entry.h"
+#include "store/types/type_ops.h"
+#include "store/types/zset.h"
+
+#include <stdio.h>
+#include <tuco/mem.h>
+
+struct zset_object *zset_object_new(const struct siphash_key *secret)
+{
+    struct zset_object *o = tu_alloc(sizeof *o);
+    if (!o)
+        return NULL;
+    element_table_init(&o->members, secret);
+    o->order = (struct score_tree){0};
+    return o;
+}
+
+void zset_object_free(struct zset_object *o)
+{
+    score_tree_destroy(&o->order);
+    element_table_destroy(&o->members);
+    tu_free(o);
+}
+
+bool zset_object_add(struct zset_object *o, struct slice member, double score)
+{
+    struct element *e = element_new_scored(member, score);
+    if (!e)
+        return false;
+    if (!element_table_insert(&o->members, e)) {
+        element_free(e);
+        return false;
+    }
+    if (score_tree_insert(&o->order, e))
+        return true;
+    element_table_remove(&o->members, member);
+    return false;
+}
+
+bool zset_object_rescore(struct zset_object *o, const struct element_place *place, double score)
+{
+    struct element *e = element_table_at(&o->members, place);
+    if (score_tree_rescore(&o->order, e, score))
+        return true;
+    struct element *made = element_new_scored(element_name(e), score);
+    if (!made)
+        return false;
+    /* Taking the old one out first could not be undone without memory. */
+    if (score == element_score(e) || !score_tree_insert(&o->order, made)) {
+        element_free(made);
+        return score == element_score(e);
+    }
+    score_tree_remove(&o->order, score_tree_rank(&o->order, e));
+    element_table_replace(&o->members, place, made);
+    return true;
+}
+
+bool zset_object_remove(struct zset_object *o, struct slice member)
+{
+    struct element_place place;
+    const struct element *e = element_table_find(&o->members, member, &place);
+    if (!e)
+        return false;
+    score_tree_remove(&o->order, score_tree_rank(&o->order, e));
+    element_table_remove_at(&o->members, &place);
+    return true;
+}
+
+void zset_object_remove_rank(struct zset_object *o, size_t rank)
+{
+    const struct element *e = score_tree_remove(&o->order, rank);
+    struct element_place place;
+    (void)element_table_find(&o->members, element_name(e), &place);
+    element_table_remove_at(&o->members, &place);
+}
+
+/* ---- the type's row ---- */
+
+static void free_object(void *object)
+{
+    zset_object_free(object);
+}
+
+static size_t object_size(const void *object)
+{
+    return zset_object_count(object);
+}
+
+static size_t object_memory(const void *object)
+{
+    const struct zset_object *o = object;
+    return tu_usable_size(o) + element_table_memory(&o->members) + o->order.bytes;
+}
+
+static void *object_copy(const void *object)
+{
+    const struct zset_object *o = object;
+    struct zset_object *copy = zset_object_new(o->members.table.key);
+    struct score_place at = score_tree_at(&o->order, 0);
+    const struct element *e;
+    for (; copy && (e = score_place_get(at)); at = score_place_next(at)) {
+        if (!zset_object_add(copy, element_name(e), element_score(e))) {
+            zset_object_free(copy);
+            copy = NULL;
+        }
+    }
+    return copy;
+}
+
+static void digest_member(void *context, struct slice member, double score)
+{
+    uint8_t one[SHA1_SIZE] = {0};
+    char text[64];
+    int size = snprintf(text, sizeof text, "%.17g", score);
+    digest_mix(one, member.data, member.size);
+    digest_mix(one, text, (size_t)size);
+    digest_xor(context, one, SHA1_SIZE);
+}
+
+static void object_digest(const struct entry *e, uint8_t digest[SHA1_SIZE])
+{
+    zset_entry_each(e, digest_member, digest);
+}
+
+const struct type_ops zset_type_ops = {
+    .free = free_object,
+    .free_effort = object_size,
+    .size = object_size,
+    .memory = object_memory,
+    .copy = object_copy,
+    .digest = object_digest,
+};
+
+void zset_object_verify(const struct zset_object *o)
+{
+    element_table_verify(&o->members);
+    score_tree_verify(&o->order);
+    tu_check(element_table_count(&o->members) == o->order.count, "%zu members, %zu in order",
+             element_table_count(&o->members), o->order.count);
+    struct score_place at = score_tree_at(&o->order, 0);
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at))
+        tu_check(element_table_find(&o->members, element_name(e), NULL) == e,
+                 "an element in order that is no member");
+}

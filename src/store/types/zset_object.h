@@ -1,0 +1,33 @@
+/* zset_object.h - a large sorted set: a table from member to element, and the tree of their order. Each element is one
+ * allocation that both point to. Only the zset type's files use it. Functions that return false ran out of memory: nothing
+ * has changed.
+ */
+#pragma once
+
+#include "store/index/element_table.h"
+#include "store/index/score_tree.h"
+
+struct type_ops;
+
+struct zset_object {
+    struct element_table members;
+    struct score_tree order;
+};
+
+struct zset_object *zset_object_new(const struct siphash_key *secret);
+void zset_object_free(struct zset_object *o);
+/* A member that is not there. */
+bool zset_object_add(struct zset_object *o, struct slice member, double score);
+/* Another score for the element at `place`. */
+bool zset_object_rescore(struct zset_object *o, const struct element_place *place, double score);
+/* False: there is no such member. */
+bool zset_object_remove(struct zset_object *o, struct slice member);
+void zset_object_remove_rank(struct zset_object *o, size_t rank);
+void zset_object_verify(const struct zset_object *o);
+
+static inline size_t zset_object_count(const struct zset_object *o)
+{
+    return o->order.count;
+}
+
+extern const struct type_ops zset_type_ops;
