@@ -23,6 +23,7 @@ static const write_fn writers[TYPE_MODULE + 1] = {
     [TYPE_STRING] = write_string,
     [TYPE_LIST] = rdb_list_write,
     [TYPE_HASH] = rdb_hash_write,
+    [TYPE_STREAM] = rdb_stream_write,
 };
 
 bool rdb_value_is_known(enum store_type type)

@@ -51,7 +51,7 @@ class Side:
             self.control.command("SELECT", str(db))
             for key in sorted(self.control.call("KEYS", "*")):
                 form = self.control.call("OBJECT", "ENCODING", key)
-                payload = None if form in (b"hashtable", b"stream", None) else self.control.call("DUMP", key)
+                payload = None if form in (b"hashtable", None) else self.control.call("DUMP", key)
                 out.append((b"%d" % db, key, form or b"", payload or b""))
         self.control.command("SELECT", "0")
         return out

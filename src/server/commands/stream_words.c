@@ -5,21 +5,32 @@
 #include "server/reply.h"
 #include "server/reply_errors.h"
 
-#include <errno.h>
-#include <stdlib.h>
+/* What is no plain number but one for strtoull: spaces and a sign before the digits; "-1" is the greatest. */
+static bool parse_odd(const char *text, uint64_t *out)
+{
+    while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
+        text++;
+    bool minus = *text == '-';
+    text += minus || *text == '+';
+    *out = 0;
+    if (*text == '\0')
+        return false;
+    for (; *text >= '0' && *text <= '9'; text++)
+        if (__builtin_mul_overflow(*out, UINT64_C(10), out) ||
+            __builtin_add_overflow(*out, (uint64_t)(*text - '0'), out))
+            return false;
+    if (minus)
+        *out = 0 - *out;
+    return *text == '\0';
+}
 
-/* As the peers read it: a plain number, or whatever strtoull takes in full. */
 static bool parse_part(const char *text, uint64_t *out)
 {
     int64_t plain;
-    char *end;
-    if (number_parse_int64(slice_of(text), &plain)) {
-        *out = (uint64_t)plain;
-        return plain >= 0;
-    }
-    errno = 0;
-    *out = strtoull(text, &end, 10);
-    return errno == 0 && *text != '\0' && *end == '\0';
+    if (!number_parse_int64(slice_of(text), &plain))
+        return parse_odd(text, out);
+    *out = (uint64_t)plain;
+    return plain >= 0;
 }
 
 bool stream_id_parse(struct slice word, bool any, uint64_t missing_seq, struct id *out,

@@ -267,6 +267,15 @@ bool stream_object_has(const struct stream_object *s, struct id id)
     return stream_cursor_next(&c, &e);
 }
 
+bool stream_object_node(const struct stream_object *s, struct id from, struct id *found,
+                        struct packed *out)
+{
+    struct stream_node *n = id_tree_at_or_after(&s->nodes, from, found);
+    if (n)
+        *out = packed_of(n);
+    return n != NULL;
+}
+
 /* ---- adding ---- */
 
 static bool same_fields(struct packed p, const struct master *m, const struct slice *pairs,

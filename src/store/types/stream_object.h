@@ -63,6 +63,10 @@ struct stream_trim {
 /* How many entries went. */
 uint64_t stream_object_trim(struct stream_object *s, const struct stream_trim *trim);
 
+/* The first node at or after an id: its own id and its elements. False: there is none. */
+bool stream_object_node(const struct stream_object *s, struct id from, struct id *found,
+                        struct packed *out);
+
 /* ---- reading: no change may come between the calls ---- */
 
 struct stream_entry {
