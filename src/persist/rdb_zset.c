@@ -53,7 +53,9 @@ static enum rdb_result add(struct draft *d, struct slice member, double score)
         return RDB_BAD;
     if (member.size > d->longest)
         d->longest = member.size;
-    return zset_object_add(d->object, member, score == 0 ? 0 : score /* not -0 */) ? RDB_OK : RDB_NO_MEMORY;
+    if (score == 0)
+        score = 0; /* not -0 */
+    return zset_object_add(d->object, member, score) ? RDB_OK : RDB_NO_MEMORY;
 }
 
 /* A score as text behind its size in a byte, or 253 NaN, 254 infinity, 255 minus infinity. */
