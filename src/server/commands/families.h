@@ -22,6 +22,7 @@
     X(server)               \
     X(stream)               \
     X(stream_read)          \
+    X(set)                  \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \
