@@ -20,9 +20,8 @@ static void write_string(struct rdb_writer *w, const struct entry *e)
 
 typedef void (*write_fn)(struct rdb_writer *w, const struct entry *e);
 static const write_fn writers[TYPE_MODULE + 1] = {
-    [TYPE_STRING] = write_string,
-    [TYPE_LIST] = rdb_list_write,
-    [TYPE_HASH] = rdb_hash_write,
+    [TYPE_STRING] = write_string, [TYPE_LIST] = rdb_list_write,     [TYPE_ZSET] = rdb_zset_write,
+    [TYPE_HASH] = rdb_hash_write, [TYPE_STREAM] = rdb_stream_write,
 };
 
 bool rdb_value_is_known(enum store_type type)
@@ -81,6 +80,10 @@ static const read_fn readers[] = {
     [RDB_LIST_ZIPLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST_2] = rdb_list_read,
+    [RDB_ZSET] = rdb_zset_read,
+    [RDB_ZSET_2] = rdb_zset_read,
+    [RDB_ZSET_ZIPLIST] = rdb_zset_read,
+    [RDB_ZSET_LISTPACK] = rdb_zset_read,
     [RDB_HASH] = rdb_hash_read,
     [RDB_HASH_2] = rdb_hash_read,
     [RDB_HASH_ZIPMAP] = rdb_hash_read,
