@@ -203,7 +203,9 @@ static enum rdb_result intset_of_packed(struct draft *d, struct entry **out)
         struct packed_item item;
         packed_get(p, at, &item);
         int64_t v = values[n++] = item.integer;
-        size_t wants = v >= INT16_MIN && v <= INT16_MAX ? 2 : v >= INT32_MIN && v <= INT32_MAX ? 4 : 8;
+        size_t wants = v >= INT16_MIN && v <= INT16_MAX   ? 2
+                       : v >= INT32_MIN && v <= INT32_MAX ? 4
+                                                          : 8;
         width = wants > width ? wants : width;
     }
     if (result == RDB_OK) {
@@ -252,8 +254,8 @@ enum rdb_result rdb_set_read(struct rdb_reader *r, unsigned type, const struct r
     else if (!rdb_read_string(r, &s))
         result = r->result;
     else
-        result = type == RDB_SET_INTSET ? read_intset(s.bytes, &d, out)
-                                        : read_listpack(s.bytes, &d);
+        result =
+            type == RDB_SET_INTSET ? read_intset(s.bytes, &d, out) : read_listpack(s.bytes, &d);
     if (result == RDB_OK && !*out)
         result = finish(&d, out);
     if (d.table)
