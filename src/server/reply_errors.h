@@ -119,3 +119,7 @@
 #define ERR_RESTORE_TTL      "ERR Invalid TTL value, must be >= 0"
 #define ERR_RESTORE_IDLETIME "ERR Invalid IDLETIME value, must be >= 0"
 #define ERR_RESTORE_FREQ     "ERR Invalid FREQ value, must be >= 0 and <= 255"
+
+/* hashes */
+#define ERR_NUMFIELDS \
+    "ERR numfields should be greater than 0 and match the provided number of fields"
