@@ -13,7 +13,21 @@
 
 #include <stdio.h>
 
-enum { ID_FIELDS = 1, ID_NX, ID_XX, ID_GT, ID_LT, ID_FNX, ID_FXX, ID_EX, ID_PX, ID_EXAT, ID_PXAT, ID_PERSIST, ID_KEEPTTL };
+enum {
+    ID_FIELDS = 1,
+    ID_NX,
+    ID_XX,
+    ID_GT,
+    ID_LT,
+    ID_FNX,
+    ID_FXX,
+    ID_EX,
+    ID_PX,
+    ID_EXAT,
+    ID_PXAT,
+    ID_PERSIST,
+    ID_KEEPTTL
+};
 
 /* What may stand before FIELDS. */
 struct option {
@@ -33,7 +47,8 @@ static bool parse_fields(const struct slice *argv, size_t argc, size_t at, size_
         *error = ERR_NOT_INTEGER;
         return false;
     }
-    if (count <= 0 || at >= argc || (uint64_t)count > argc || (size_t)count * words != argc - at - 1) {
+    if (count <= 0 || at >= argc || (uint64_t)count > argc ||
+        (size_t)count * words != argc - at - 1) {
         *error = mismatch;
         return false;
     }
@@ -134,9 +149,12 @@ static bool parse_options(const struct option *options, const struct slice *argv
 }
 
 enum { GROUP_TIME, GROUP_KEY, GROUP_FIELDS };
-#define OPTIONS_OF_TIME                                                                    \
-    {"EX", ID_EX, GROUP_TIME, true}, {"PX", ID_PX, GROUP_TIME, true},                      \
-        {"EXAT", ID_EXAT, GROUP_TIME, true}, {"PXAT", ID_PXAT, GROUP_TIME, true}
+#define OPTIONS_OF_TIME                                               \
+    {"EX", ID_EX, GROUP_TIME, true}, {"PX", ID_PX, GROUP_TIME, true}, \
+        {"EXAT", ID_EXAT, GROUP_TIME, true},                          \
+    {                                                                 \
+        "PXAT", ID_PXAT, GROUP_TIME, true                             \
+    }
 
 static bool parse_hgetex(const struct command *command, const struct slice *argv, size_t argc,
                          struct args *out, const char **error)
@@ -149,14 +167,13 @@ static bool parse_hgetex(const struct command *command, const struct slice *argv
 static bool parse_hsetex(const struct command *command, const struct slice *argv, size_t argc,
                          struct args *out, const char **error)
 {
-    static const struct option options[] = {
-        OPTIONS_OF_TIME,
-        {"KEEPTTL", ID_KEEPTTL, GROUP_TIME, false},
-        {"NX", ID_NX, GROUP_KEY, false},
-        {"XX", ID_XX, GROUP_KEY, false},
-        {"FNX", ID_FNX, GROUP_FIELDS, false},
-        {"FXX", ID_FXX, GROUP_FIELDS, false},
-        {0}};
+    static const struct option options[] = {OPTIONS_OF_TIME,
+                                            {"KEEPTTL", ID_KEEPTTL, GROUP_TIME, false},
+                                            {"NX", ID_NX, GROUP_KEY, false},
+                                            {"XX", ID_XX, GROUP_KEY, false},
+                                            {"FNX", ID_FNX, GROUP_FIELDS, false},
+                                            {"FXX", ID_FXX, GROUP_FIELDS, false},
+                                            {0}};
     return parse_options(options, argv, argc, 2, out, error);
 }
 
@@ -379,15 +396,15 @@ static void run_hsetex(struct call *call)
 
 /* ---- rows ---- */
 
-#define FIELDS_BLOCK(spec)                                                      \
-    ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", spec),    \
+#define FIELDS_BLOCK(spec)                                                   \
+    ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", spec), \
               ARG_STRING("field", ARG_MULTIPLE))
-#define CONDITION(...)                                                                     \
-    ARG_ONEOF("condition", (ARG_OPTIONAL, ##__VA_ARGS__), ARG_TOKEN("nx", "NX"),           \
+#define CONDITION(...)                                                           \
+    ARG_ONEOF("condition", (ARG_OPTIONAL, ##__VA_ARGS__), ARG_TOKEN("nx", "NX"), \
               ARG_TOKEN("xx", "XX"), ARG_TOKEN("gt", "GT"), ARG_TOKEN("lt", "LT"))
-#define TIMES                                                                              \
-    ARG_INTEGER("seconds", .token = "EX"), ARG_INTEGER("milliseconds", .token = "PX"),     \
-        ARG_UNIX_TIME("unix-time-seconds", .token = "EXAT"),                               \
+#define TIMES                                                                          \
+    ARG_INTEGER("seconds", .token = "EX"), ARG_INTEGER("milliseconds", .token = "PX"), \
+        ARG_UNIX_TIME("unix-time-seconds", .token = "EXAT"),                           \
         ARG_UNIX_TIME("unix-time-milliseconds", .token = "PXAT")
 
 static const struct command rows[] = {
@@ -416,7 +433,8 @@ static const struct command rows[] = {
      .complexity = "O(N)",
      .summary = "Sets at which Unix time, in seconds, fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-seconds"), CONDITION(.since = "9.0.0"), FIELDS_BLOCK(.key_spec = 1))},
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-seconds"), CONDITION(.since = "9.0.0"),
+              FIELDS_BLOCK(.key_spec = 1))},
     {.name = "HEXPIRETIME",
      .run = run_hexpiretime,
      .parse = parse_ttl,
@@ -455,7 +473,9 @@ static const struct command rows[] = {
      .complexity = "O(N)",
      .summary = "Tells the values of fields and changes when they expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("persist", "PERSIST")), FIELDS_BLOCK(.key_spec = 1))},
+     ROW_ARGS(ARG_KEY("key", 0),
+              ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("persist", "PERSIST")),
+              FIELDS_BLOCK(.key_spec = 1))},
     {.name = "HPERSIST",
      .run = run_hpersist,
      .parse = parse_take,
@@ -481,7 +501,8 @@ static const struct command rows[] = {
      .complexity = "O(N)",
      .summary = "Sets in how many milliseconds fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("milliseconds"), CONDITION(.since = "9.0.0"), FIELDS_BLOCK(.key_spec = 1))},
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("milliseconds"), CONDITION(.since = "9.0.0"),
+              FIELDS_BLOCK(.key_spec = 1))},
     {.name = "HPEXPIREAT",
      .run = run_hpexpireat,
      .parse = parse_expire,
@@ -494,7 +515,8 @@ static const struct command rows[] = {
      .complexity = "O(N)",
      .summary = "Sets at which Unix time, in milliseconds, fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-milliseconds"), CONDITION(.since = "9.0.0"), FIELDS_BLOCK(.key_spec = 1))},
+     ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-milliseconds"), CONDITION(.since = "9.0.0"),
+              FIELDS_BLOCK(.key_spec = 1))},
     {.name = "HPEXPIRETIME",
      .run = run_hpexpiretime,
      .parse = parse_ttl,
@@ -533,7 +555,14 @@ static const struct command rows[] = {
      .complexity = "O(N)",
      .summary = "Sets fields and when they expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_INSERT)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_ONEOF("key-condition", (ARG_OPTIONAL), ARG_TOKEN("nx", "NX"), ARG_TOKEN("xx", "XX")), ARG_ONEOF("fields-condition", (ARG_OPTIONAL), ARG_TOKEN("fnx", "FNX"), ARG_TOKEN("fxx", "FXX")), ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("keepttl", "KEEPTTL")), ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", .key_spec = 1), ARG_BLOCK("data", (ARG_MULTIPLE), ARG_STRING("field"), ARG_STRING("value"))))},
+     ROW_ARGS(
+         ARG_KEY("key", 0),
+         ARG_ONEOF("key-condition", (ARG_OPTIONAL), ARG_TOKEN("nx", "NX"), ARG_TOKEN("xx", "XX")),
+         ARG_ONEOF("fields-condition", (ARG_OPTIONAL), ARG_TOKEN("fnx", "FNX"),
+                   ARG_TOKEN("fxx", "FXX")),
+         ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("keepttl", "KEEPTTL")),
+         ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", .key_spec = 1),
+                   ARG_BLOCK("data", (ARG_MULTIPLE), ARG_STRING("field"), ARG_STRING("value"))))},
     {.name = "HTTL",
      .run = run_httl,
      .parse = parse_ttl,
