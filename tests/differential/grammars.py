@@ -328,6 +328,58 @@ GRAMMARS.update({
 })
 
 
+# ---- streams ----
+STREAMS = ["s1", "s2", "s3", "none", "k1"]
+IDS = ["1", "2-1", "2-2", "3", "3-0", "4-7", "5-5", "6", "7-1", "8", "9-9", "0", "0-0", "12-1", "20"]
+ODD_IDS = ["-", "+", "$", ">", "x", "", "(3", "(5-5", "(-", "1-", "-1", "18446744073709551615", "01", " 1", "5-*", "1-2-3", "18446744073709551616",
+           "18446744073709551615-18446744073709551615"]
+
+
+def streams(r):
+    return r.choice(STREAMS[:3] if r.random() < 0.93 else STREAMS)
+
+
+def entry_id(r):
+    return r.choice(IDS if r.random() < 0.92 else ODD_IDS)
+
+
+def stream_range(r):
+    return [r.choice(["-", "-", "(3", entry_id(r)]), r.choice(["+", "+", "(9-9", entry_id(r)])]
+
+
+def stream_trim(r):
+    strategy = r.choice(["MAXLEN", "MINID"])
+    out = [case(r, strategy)] + some(r, ["~", "=", "~"], 0, 1)
+    out.append(r.choice(["0", "1", "2", "5", "9", "20", "x", "-1"]) if strategy == "MAXLEN" and r.random() < 0.9 else entry_id(r))
+    if r.random() < 0.2:
+        out += [case(r, "LIMIT"), r.choice(["0", "1", "3", "10", "100", "-1", "x"])]
+    return out
+
+
+def stream_add(r):
+    out = [streams(r)] + (["NOMKSTREAM"] if r.random() < 0.1 else []) + (stream_trim(r) if r.random() < 0.2 else [])
+    out.append("%d-*" % r.randint(1, 30) if r.random() < 0.7 else entry_id(r))
+    names = ["f", "g"] if r.random() < 0.6 else some(r, FIELDS, 1, 3)
+    out += [w for f in names for w in (f, r.choice(NUMBERS + ["v" * 70, "w" * 1500]))]
+    return out[:-1] if r.random() < 0.02 else out
+
+
+def read_streams(r, ids):
+    names = [streams(r) for _ in range(r.choice([1, 1, 2, 3]))]
+    return [case(r, "STREAMS")] + names + [ids(r) for _ in names][:None if r.random() < 0.97 else -1]
+
+
+GRAMMARS.update({
+    "XADD": stream_add,
+    "XLEN": lambda r: [streams(r)],
+    "XRANGE": lambda r: [streams(r)] + stream_range(r) + options(r, {"COUNT": INTS[:6]}, 1),
+    "XREVRANGE": lambda r: [streams(r)] + stream_range(r)[::-1] + options(r, {"COUNT": INTS[:6]}, 1),
+    "XDEL": lambda r: [streams(r)] + [entry_id(r) for _ in range(r.choice([1, 1, 2, 4]))],
+    "XTRIM": lambda r: [streams(r)] + stream_trim(r) + (stream_trim(r) if r.random() < 0.03 else []),
+    "XSETID": lambda r: [streams(r), entry_id(r)] + options(r, {"ENTRIESADDED": INTS[:8], "MAXDELETEDID": IDS}, 2),
+    "XREAD": lambda r: options(r, {"COUNT": INTS[:6], "NOACK": None} if r.random() < 0.05 else {"COUNT": INTS[:6]}, 1) +
+    read_streams(r, lambda r: r.choice(["0", "0", "$", "+", entry_id(r)])),
+})
 # ---- sets ----
 SETS = ["s1", "s2", "s3", "s4", "none", "k1"]
 MEMBERS = ["a", "b", "c", "1", "2", "3", "-7", "007", "", "9223372036854775807", "70000", "x" * 65]

@@ -21,6 +21,8 @@
     X(list)                 \
     X(memory)               \
     X(server)               \
+    X(stream)               \
+    X(stream_read)          \
     X(set)                  \
     X(string)               \
     X(string_edit)          \

@@ -219,8 +219,7 @@ static enum store_result try_set_with(void)
         return rc;
     CHECK_EQ(rc, met ? STORE_OK : STORE_NOT_MET);
     if (rc == STORE_OK)
-        model_set(f, value,
-                  options.keep_ttl ? (f->there ? f->at_ms : EXPIRY_NONE) : options.at_ms);
+        model_set(f, value, options.keep_ttl ? (f->there ? f->at_ms : EXPIRY_NONE) : options.at_ms);
     return STORE_OK;
 }
 
