@@ -72,8 +72,9 @@ static void sort_locked(struct call *call, const struct sort_call *s, struct sto
 {
     struct sort_visitor visitor = {begin, show, call->reply};
     size_t size;
-    enum store_result rc = s->store ? sort_store(call->tx, handler_first_key(call), &s->options, to, &size)
-                                    : sort_show(call->tx, handler_first_key(call), &s->options, &visitor);
+    enum store_result rc =
+        s->store ? sort_store(call->tx, handler_first_key(call), &s->options, to, &size)
+                 : sort_show(call->tx, handler_first_key(call), &s->options, &visitor);
     if (rc == STORE_NOT_FLOAT)
         reply_error(call->reply, ERR_SORT_NUMBER);
     else if (rc != STORE_OK)
@@ -126,19 +127,22 @@ static void run_sort_ro(struct call *call)
 
 /* ---- rows ---- */
 
-#define UNKNOWN_KEYS(flag_bits) \
-    {.flags = (flag_bits), .begin = KEY_BEGIN_UNKNOWN, .find = KEY_FIND_UNKNOWN}
-#define SORT_ROW(command_name, handler, version)                                             \
-    .name = (command_name), .run = (handler), .arity = -2, .parse = handler_parses_itself,  \
-    .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .scope = SCOPE_SELF,          \
+#define UNKNOWN_KEYS(flag_bits)                                                    \
+    {                                                                              \
+        .flags = (flag_bits), .begin = KEY_BEGIN_UNKNOWN, .find = KEY_FIND_UNKNOWN \
+    }
+#define SORT_ROW(command_name, handler, version)                                           \
+    .name = (command_name), .run = (handler), .arity = -2, .parse = handler_parses_itself, \
+    .acl = ACL_SET | ACL_SORTEDSET | ACL_LIST | ACL_DANGEROUS, .scope = SCOPE_SELF,        \
     .group = "generic", .since = (version), .complexity = "O(N+M*log(M))"
-#define SORT_ARGS                                                                            \
-    ARG_KEY("key", 0), ARG_PATTERN("by-pattern", .token = "BY", .display = "pattern",        \
-                                   .key_spec = 2, ARG_OPTIONAL),                             \
-        ARG_BLOCK("limit", (.token = "LIMIT", ARG_OPTIONAL), ARG_INTEGER("offset"),          \
-                  ARG_INTEGER("count")),                                                     \
-        ARG_PATTERN("get-pattern", .token = "GET", .display = "pattern", .key_spec = 2,      \
-                    ARG_OPTIONAL, ARG_MULTIPLE, .multiple_token = true),                     \
+#define SORT_ARGS                                                                               \
+    ARG_KEY("key", 0),                                                                          \
+        ARG_PATTERN("by-pattern", .token = "BY", .display = "pattern", .key_spec = 2,           \
+                    ARG_OPTIONAL),                                                              \
+        ARG_BLOCK("limit", (.token = "LIMIT", ARG_OPTIONAL), ARG_INTEGER("offset"),             \
+                  ARG_INTEGER("count")),                                                        \
+        ARG_PATTERN("get-pattern", .token = "GET", .display = "pattern", .key_spec = 2,         \
+                    ARG_OPTIONAL, ARG_MULTIPLE, .multiple_token = true),                        \
         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")), \
         ARG_TOKEN("sorting", "ALPHA", ARG_OPTIONAL)
 

@@ -85,7 +85,8 @@ static bool look_at(struct transaction *tx, struct slice name, const struct slic
     struct hash_view v;
     bool found;
     if (field) {
-        found = hash_open(tx, key, LOOKUP_READ, &v) == STORE_OK && hash_get(&v, *field, &out->field);
+        found =
+            hash_open(tx, key, LOOKUP_READ, &v) == STORE_OK && hash_get(&v, *field, &out->field);
         out->text = out->field.bytes;
     } else {
         found = string_get(tx, key, &out->string) == STORE_OK;
@@ -405,9 +406,8 @@ enum store_result sort_store(struct transaction *tx, struct store_key key,
         return rc;
     *size = o->get_count ? count * o->get_count : count;
     struct slice *values = tu_alloc((*size ? *size : 1) * sizeof *values);
-    rc = values && gather(&s, first, count, values)
-             ? list_store(tx, to, values, *size, "sortstore")
-             : STORE_NO_MEMORY;
+    rc = values && gather(&s, first, count, values) ? list_store(tx, to, values, *size, "sortstore")
+                                                    : STORE_NO_MEMORY;
     tu_free(values);
     clear(&s);
     return rc;

@@ -9,8 +9,9 @@
 #include "store/keyspace.h"
 
 struct sort_options {
-    struct slice by;         /* data NULL: the elements themselves; without '*': as they come */
-    const struct slice *get; /* patterns of what to show instead of an element, "#" being the element */
+    struct slice by; /* data NULL: the elements themselves; without '*': as they come */
+    const struct slice
+        *get; /* patterns of what to show instead of an element, "#" being the element */
     size_t get_count;
     bool descending, alpha;
     int64_t offset, count; /* of the elements in order; count below 0: to the end */
