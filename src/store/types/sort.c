@@ -26,6 +26,7 @@ struct sorting {
     const struct sort_options *options;
     bool plain_order, alpha, exact; /* exact: bytes are compared, else up to the first NUL */
     bool by_pattern;
+    enum store_type type;
     struct item *items;
     size_t count, room;
     char *heap;
@@ -183,7 +184,8 @@ static void collect_all(struct sorting *s, struct store_key key)
     struct zset_view zset;
     struct set_iterator it;
     struct slice member;
-    switch (keyspace_type(s->tx, key)) {
+    s->type = keyspace_type(s->tx, key);
+    switch (s->type) {
     case TYPE_NONE: break;
     case TYPE_LIST: (void)list_range(s->tx, key, 0, -1, &list); break;
     case TYPE_SET:
@@ -325,7 +327,7 @@ static enum store_result prepare(struct sorting *s, struct transaction *tx, stru
     s->plain_order = o->by.data && !s->by_pattern;
     collect_all(s, key);
     if (s->result == STORE_OK && s->plain_order && store &&
-        keyspace_type(tx, key) == TYPE_SET) { /* what is stored must not depend on chance */
+        s->type == TYPE_SET) { /* what is stored must not depend on chance */
         s->plain_order = false;
         s->alpha = true;
     }
@@ -337,7 +339,7 @@ static enum store_result prepare(struct sorting *s, struct transaction *tx, stru
     }
     if (s->result == STORE_OK && !s->plain_order)
         sort_items(s);
-    else if (s->plain_order && o->descending)
+    else if (s->plain_order && o->descending && s->type != TYPE_SET)
         reverse_items(s);
     uint64_t all = s->count, offset = o->offset < 0 ? 0 : (uint64_t)o->offset;
     *first = offset < all ? (size_t)offset : (size_t)all;
