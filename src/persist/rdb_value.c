@@ -22,6 +22,7 @@ typedef void (*write_fn)(struct rdb_writer *w, const struct entry *e);
 static const write_fn writers[TYPE_MODULE + 1] = {
     [TYPE_STRING] = write_string,
     [TYPE_LIST] = rdb_list_write,
+    [TYPE_ZSET] = rdb_zset_write,
     [TYPE_HASH] = rdb_hash_write,
 };
 
@@ -81,6 +82,10 @@ static const read_fn readers[] = {
     [RDB_LIST_ZIPLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST_2] = rdb_list_read,
+    [RDB_ZSET] = rdb_zset_read,
+    [RDB_ZSET_2] = rdb_zset_read,
+    [RDB_ZSET_ZIPLIST] = rdb_zset_read,
+    [RDB_ZSET_LISTPACK] = rdb_zset_read,
     [RDB_HASH] = rdb_hash_read,
     [RDB_HASH_2] = rdb_hash_read,
     [RDB_HASH_ZIPMAP] = rdb_hash_read,

@@ -66,6 +66,7 @@
 
 /* keys */
 #define ERR_CURSOR    "ERR invalid cursor"
+#define ERR_NOVALUES  "ERR NOVALUES option can only be used in HSCAN"
 #define ERR_TYPE_NAME "ERR unknown type name '%.*s'"
 #define ERR_IDLE_BUT_LFU                                                                     \
     "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when " \

@@ -129,10 +129,11 @@ enum store_result shard_insert(struct transaction *tx, uint32_t db, struct entry
 /* Puts `e` in place of f->entry, which is the caller's afterwards; keeps the index of deadlines.
  * `had_expiry_ms` is the deadline before. */
 void shard_replace(struct transaction *tx, struct found *f, struct entry *e, uint64_t hash);
-/* Says that f's entry is at `e` now: its value was resized. Deadline and clock are as they were. */
+/* Says that f's entry is at `e` now: its value was resized. Deadline and clock are as they were. An entry without a
+ * database (db NULL) is being made and not in a table yet. */
 static inline void shard_entry_moved(struct found *f, struct entry *e)
 {
-    if (e != f->entry)
+    if (e != f->entry && f->db)
         hash_table_replace(&f->db->table, &f->slot, e);
     f->entry = e;
 }

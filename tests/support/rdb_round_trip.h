@@ -8,6 +8,7 @@
 #include "store/restore.h"
 #include "store/shard.h"
 #include "store/types/hash_object.h"
+#include "store/types/zset_object.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,8 @@ static inline void round_trip_verify(const struct entry *e)
         tu_check(packed_is_valid(entry_packed(e)), "a packed that is none");
     if (e->encoding == ENCODING_QUICKLIST)
         quicklist_verify(entry_block(e));
+    if (e->encoding == ENCODING_TREE)
+        zset_object_verify(entry_block(e));
     if (e->type == TYPE_HASH && e->encoding == ENCODING_TABLE)
         hash_object_verify(entry_block(e));
     tu_check(e->type == TYPE_STRING || entry_value_count(e) > 0 || e->type == TYPE_STREAM,

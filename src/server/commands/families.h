@@ -21,6 +21,7 @@
     X(list)                 \
     X(memory)               \
     X(server)               \
+    X(set)                  \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \

@@ -100,3 +100,19 @@ void handler_help(const struct call *call, const char *const *lines, size_t coun
     reply_simple(call->reply, "HELP");
     reply_simple(call->reply, "    This text.");
 }
+
+const char *handler_scan_error(const struct call *call, const char *error)
+{
+    size_t at = 3;
+    int64_t count = 1;
+    for (; at + 1 < call->argc; at += 2) {
+        if (slice_equal_nocase(call->argv[at], SLICE("count"))) {
+            if (!number_parse_int64(call->argv[at + 1], &count) || count < 1)
+                return error;
+        } else if (!slice_equal_nocase(call->argv[at], SLICE("match"))) {
+            break;
+        }
+    }
+    bool values = at < call->argc && slice_equal_nocase(call->argv[at], SLICE("novalues"));
+    return values ? ERR_NOVALUES : error;
+}

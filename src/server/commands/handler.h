@@ -51,5 +51,9 @@ bool handler_deadline(const struct call *call, struct slice word, unsigned form,
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error);
 
+/* SCAN, SSCAN and ZSCAN know that HSCAN has NOVALUES: what is wrong with the options at argv[3] and behind, which
+ * args_match has refused with `error`. */
+const char *handler_scan_error(const struct call *call, const char *error);
+
 /* The reply to a HELP subcommand: a heading that names the container, `lines`, and HELP itself. */
 void handler_help(const struct call *call, const char *const *lines, size_t count);

@@ -9,7 +9,6 @@
 #include "store/types/type_ops.h"
 #include "store/types/zset.h"
 
-#include <stdio.h>
 #include <tuco/mem.h>
 
 struct zset_object *zset_object_new(const struct siphash_key *secret)
@@ -182,10 +181,10 @@ static void *object_copy(const void *object)
 static void digest_member(void *context, struct slice member, double score)
 {
     uint8_t one[SHA1_SIZE] = {0};
-    char text[64];
-    int size = snprintf(text, sizeof text, "%.17g", score);
+    char text[NUMBER_DOUBLE_MAX_SIZE];
+    size_t size = number_format_double(text, score == 0 ? 0 : score); /* not -0 */
     digest_mix(one, member.data, member.size);
-    digest_mix(one, text, (size_t)size);
+    digest_mix(one, text, size);
     digest_xor(context, one, SHA1_SIZE);
 }
 
