@@ -15,6 +15,7 @@ enum rdb_result rdb_make_object(const struct rdb_target *target, enum store_type
                                 enum entry_encoding encoding, void *object, struct entry **out);
 
 void rdb_list_write(struct rdb_writer *w, const struct entry *e);
+void rdb_stream_write(struct rdb_writer *w, const struct entry *e);
 enum rdb_result rdb_list_read(struct rdb_reader *r, unsigned type, const struct rdb_target *target,
                               struct entry **out);
 void rdb_hash_write(struct rdb_writer *w, const struct entry *e);

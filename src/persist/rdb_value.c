@@ -20,10 +20,8 @@ static void write_string(struct rdb_writer *w, const struct entry *e)
 
 typedef void (*write_fn)(struct rdb_writer *w, const struct entry *e);
 static const write_fn writers[TYPE_MODULE + 1] = {
-    [TYPE_STRING] = write_string,
-    [TYPE_LIST] = rdb_list_write,
-    [TYPE_ZSET] = rdb_zset_write,
-    [TYPE_HASH] = rdb_hash_write,
+    [TYPE_STRING] = write_string, [TYPE_LIST] = rdb_list_write,     [TYPE_ZSET] = rdb_zset_write,
+    [TYPE_HASH] = rdb_hash_write, [TYPE_STREAM] = rdb_stream_write,
 };
 
 bool rdb_value_is_known(enum store_type type)

@@ -56,8 +56,10 @@
 #define ERR_OFFSET_RANGE  "ERR offset is out of range"
 #define ERR_DECR_OVERFLOW "ERR decrement would overflow"
 #define ERR_EXPIRE_TIME   "ERR invalid expire time in '%s' command"
-#define ERR_NUMKEYS       "ERR invalid numkeys value or out of range"
-#define ERR_ARITY         "ERR wrong number of arguments for '%s' command"
+#define ERR_NUMFIELDS \
+    "ERR numfields should be greater than 0 and match the provided number of fields"
+#define ERR_NUMKEYS "ERR invalid numkeys value or out of range"
+#define ERR_ARITY   "ERR wrong number of arguments for '%s' command"
 
 /* EXPIRE's options */
 #define ERR_EXPIRE_OPTION "ERR Unsupported option %.*s"
@@ -120,3 +122,50 @@
 #define ERR_RESTORE_TTL      "ERR Invalid TTL value, must be >= 0"
 #define ERR_RESTORE_IDLETIME "ERR Invalid IDLETIME value, must be >= 0"
 #define ERR_RESTORE_FREQ     "ERR Invalid FREQ value, must be >= 0 and <= 255"
+
+/* streams */
+#define ERR_STREAM_ID    "ERR Invalid stream ID specified as stream command argument"
+#define ERR_STREAM_START "ERR invalid start ID for the interval"
+#define ERR_STREAM_END   "ERR invalid end ID for the interval"
+#define ERR_STREAM_BOTH \
+    "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+#define ERR_STREAM_MAXLEN  "ERR The MAXLEN argument must be >= 0."
+#define ERR_STREAM_LIMIT   "ERR The LIMIT argument must be >= 0."
+#define ERR_STREAM_NO_TRIM "ERR syntax error, XTRIM must be called with a trimming strategy"
+#define ERR_STREAM_NO_LIMIT \
+    "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+#define ERR_STREAM_LIMIT_EXACT "ERR syntax error, LIMIT cannot be used without the special ~ option"
+#define ERR_STREAM_ID_ZERO     "ERR The ID specified in XADD must be greater than 0-0"
+#define ERR_STREAM_ID_SMALL \
+    "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+#define ERR_STREAM_FULL \
+    "ERR The stream has exhausted the last possible ID, unable to add more items"
+#define ERR_STREAM_TOO_LARGE  "ERR Elements are too large to be stored"
+#define ERR_STREAM_ADDED_SIGN "ERR entries_added must be positive"
+#define ERR_STREAM_SET_PROVIDED \
+    "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+#define ERR_STREAM_SET_CURRENT \
+    "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
+#define ERR_STREAM_SET_TOP \
+    "ERR The ID specified in XSETID is smaller than the target stream top item"
+#define ERR_STREAM_SET_ADDED \
+    "ERR The entries_added specified in XSETID is smaller than the target stream length"
+#define ERR_STREAM_UNBALANCED \
+    "ERR Unbalanced '%s' list of streams: for each stream key an %s must be specified."
+#define ERR_STREAM_ONLY_GROUP \
+    "ERR The %s option is only supported by XREADGROUP. You called XREAD instead."
+#define ERR_STREAM_GROUP_MISSING "ERR Missing GROUP option for XREADGROUP"
+#define ERR_STREAM_MEANINGLESS                                                                 \
+    "ERR The %s ID is meaningless in the context of XREADGROUP: you want to read the history " \
+    "of this consumer by specifying a proper ID, or use the > ID to get new messages. The %s " \
+    "ID would just return an empty result set."
+#define ERR_STREAM_NEW_ONLY                                                               \
+    "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> " \
+    "<consumer> option."
+#define ERR_STREAM_READ_NO_GROUP \
+    "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option"
+#define ERR_TIMEOUT          "ERR timeout is not an integer or out of range"
+#define ERR_TIMEOUT_NEGATIVE "ERR timeout is negative"
+#define ERR_TIMEOUT_RANGE    "ERR timeout is out of range"
+#define ERR_SUBCOMMAND_WORDS \
+    "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."

@@ -357,7 +357,125 @@ GRAMMARS.update({
     "HVALS": lambda r: [hashes(r)],
 })
 
+# Deadlines far away or long past, so that both sides decide alike whenever they are asked.
+FAR_S = ["4300000000", "4300000001", "4200000000", "4100000000"]
+FAR_MS = [n + "000" for n in FAR_S] + ["4200000000499", "4200000000500"]
+ODD_TIMES = ["0", "1", "-1", "x", "", "9223372036854775807", "9223372036854775"]
 
+
+def numbered(r, words, each=1):
+    count = len(words) // each
+    n = str(count) if r.random() < 0.95 else r.choice(["0", "-1", "x", "", str(count + 1), "9223372036854775807"])
+    return [r.choice(["FIELDS"] * 20 + ["fields", "FIELD"]), n] + words
+
+
+def some_fields(r):
+    return numbered(r, [field(r) for _ in range(r.choice([1, 1, 2, 3, 5]))])
+
+
+def time_of(r, absolute, ms):
+    if r.random() < 0.12:
+        return r.choice(ODD_TIMES)
+    if absolute:
+        return r.choice(FAR_MS if ms else FAR_S)
+    return r.choice(["1000000", "2000000", "3000000"]) + ("000" if ms else "")
+
+
+def hash_expire(absolute, ms):
+    def words(r):
+        conditions = [] if r.random() < 0.5 else [r.choice(["NX", "XX", "GT", "LT", "nx", "Gt"]) for _ in range(r.choice([1, 1, 1, 2, 3]))]
+        return [hashes(r), time_of(r, absolute, ms)] + conditions + ([] if r.random() < 0.98 else ["FOO"]) + some_fields(r)
+    return words
+
+
+def hash_time(r, last):
+    word = r.choice(["EX", "PX", "EXAT", "PXAT", last])
+    return [word] if word == last else [word, time_of(r, "AT" in word, word[0] == "P")]
+
+
+def hgetex(r):
+    return [hashes(r)] + [w for _ in range(r.choice([0, 1, 1, 1, 2])) for w in hash_time(r, "PERSIST")] + some_fields(r)
+
+
+def hsetex(r):
+    options = [hash_time(r, "KEEPTTL") for _ in range(r.choice([0, 1, 1, 1, 2]))]
+    options += [[w] for w in r.sample(["NX", "XX", "FNX", "FXX", "GT"], r.choice([0, 0, 0, 1, 1, 2]))]
+    r.shuffle(options)
+    pairs = [w for _ in range(r.choice([1, 1, 2, 3])) for w in (field(r), r.choice(NUMBERS))]
+    return [hashes(r)] + [w for o in options for w in o] + numbered(r, pairs[:-1] if r.random() < 0.03 else pairs, 2)
+
+
+def few_fields(r):
+    return [hashes(r)] + some_fields(r)
+
+
+GRAMMARS.update({
+    "HEXPIRE": hash_expire(False, False),
+    "HPEXPIRE": hash_expire(False, True),
+    "HEXPIREAT": hash_expire(True, False),
+    "HPEXPIREAT": hash_expire(True, True),
+    "HTTL": few_fields,
+    "HEXPIRETIME": few_fields,
+    "HPEXPIRETIME": few_fields,
+    "HPERSIST": few_fields,
+    "HGETDEL": few_fields,
+    "HGETEX": hgetex,
+    "HSETEX": hsetex,
+})
+
+
+# ---- streams ----
+STREAMS = ["s1", "s2", "s3", "none", "k1"]
+IDS = ["1", "2-1", "2-2", "3", "3-0", "4-7", "5-5", "6", "7-1", "8", "9-9", "0", "0-0", "12-1", "20"]
+ODD_IDS = ["-", "+", "$", ">", "x", "", "(3", "(5-5", "(-", "1-", "-1", "18446744073709551615", "01", " 1", "5-*", "1-2-3", "18446744073709551616",
+           "18446744073709551615-18446744073709551615"]
+
+
+def streams(r):
+    return r.choice(STREAMS[:3] if r.random() < 0.93 else STREAMS)
+
+
+def entry_id(r):
+    return r.choice(IDS if r.random() < 0.92 else ODD_IDS)
+
+
+def stream_range(r):
+    return [r.choice(["-", "-", "(3", entry_id(r)]), r.choice(["+", "+", "(9-9", entry_id(r)])]
+
+
+def stream_trim(r):
+    strategy = r.choice(["MAXLEN", "MINID"])
+    out = [case(r, strategy)] + some(r, ["~", "=", "~"], 0, 1)
+    out.append(r.choice(["0", "1", "2", "5", "9", "20", "x", "-1"]) if strategy == "MAXLEN" and r.random() < 0.9 else entry_id(r))
+    if r.random() < 0.2:
+        out += [case(r, "LIMIT"), r.choice(["0", "1", "3", "10", "100", "-1", "x"])]
+    return out
+
+
+def stream_add(r):
+    out = [streams(r)] + (["NOMKSTREAM"] if r.random() < 0.1 else []) + (stream_trim(r) if r.random() < 0.2 else [])
+    out.append("%d-*" % r.randint(1, 30) if r.random() < 0.7 else entry_id(r))
+    names = ["f", "g"] if r.random() < 0.6 else some(r, FIELDS, 1, 3)
+    out += [w for f in names for w in (f, r.choice(NUMBERS + ["v" * 70, "w" * 1500]))]
+    return out[:-1] if r.random() < 0.02 else out
+
+
+def read_streams(r, ids):
+    names = [streams(r) for _ in range(r.choice([1, 1, 2, 3]))]
+    return [case(r, "STREAMS")] + names + [ids(r) for _ in names][:None if r.random() < 0.97 else -1]
+
+
+GRAMMARS.update({
+    "XADD": stream_add,
+    "XLEN": lambda r: [streams(r)],
+    "XRANGE": lambda r: [streams(r)] + stream_range(r) + options(r, {"COUNT": INTS[:6]}, 1),
+    "XREVRANGE": lambda r: [streams(r)] + stream_range(r)[::-1] + options(r, {"COUNT": INTS[:6]}, 1),
+    "XDEL": lambda r: [streams(r)] + [entry_id(r) for _ in range(r.choice([1, 1, 2, 4]))],
+    "XTRIM": lambda r: [streams(r)] + stream_trim(r) + (stream_trim(r) if r.random() < 0.03 else []),
+    "XSETID": lambda r: [streams(r), entry_id(r)] + options(r, {"ENTRIESADDED": INTS[:8], "MAXDELETEDID": IDS}, 2),
+    "XREAD": lambda r: options(r, {"COUNT": INTS[:6], "NOACK": None} if r.random() < 0.05 else {"COUNT": INTS[:6]}, 1) +
+    read_streams(r, lambda r: r.choice(["0", "0", "$", "+", entry_id(r)])),
+})
 # ---- sets ----
 SETS = ["s1", "s2", "s3", "s4", "none", "k1"]
 MEMBERS = ["a", "b", "c", "1", "2", "3", "-7", "007", "", "9223372036854775807", "70000", "x" * 65]

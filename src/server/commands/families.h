@@ -18,9 +18,12 @@
     X(geo)                  \
     X(generic)              \
     X(hash)                 \
+    X(hash_expire)          \
     X(list)                 \
     X(memory)               \
     X(server)               \
+    X(stream)               \
+    X(stream_read)          \
     X(set)                  \
     X(string)               \
     X(string_edit)          \

@@ -293,6 +293,18 @@ unsigned char *packed_write(unsigned char *to, struct slice value)
     return write_tail(to + size, size);
 }
 
+size_t packed_integer_size(int64_t value)
+{
+    size_t size = integer_size(value);
+    return size + tail_size(size);
+}
+
+unsigned char *packed_write_integer(unsigned char *to, int64_t value)
+{
+    size_t size = write_integer(to, value);
+    return write_tail(to + size, size);
+}
+
 /* ---- changing ---- */
 
 bool packed_insert(const struct packed_store *store, struct packed p, size_t at,

@@ -67,6 +67,9 @@ bool packed_is_valid(struct packed p);
 size_t packed_item_size(struct slice value);
 /* Writes it: packed_item_size bytes. Returns the end. */
 unsigned char *packed_write(unsigned char *to, struct slice value);
+/* The same for an integer. */
+size_t packed_integer_size(int64_t value);
+unsigned char *packed_write_integer(unsigned char *to, int64_t value);
 void packed_set_count(unsigned char *bytes, size_t count);
 
 /* Who owns the bytes. `hole` replaces `removed` bytes at `at` by `inserted` undefined ones and returns

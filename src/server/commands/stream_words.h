@@ -1,0 +1,30 @@
+/* stream_words.h - what the stream commands share: ids in words and in replies, entries in replies.
+ *
+ * For handlers only. Nothing here parks.
+ */
+#pragma once
+
+#include "server/commands/handler.h"
+#include "store/types/stream.h"
+#include "store/types/stream_group.h"
+
+/* "ms-seq", or "ms" alone with this seq; false: no id. `any`: also "-" and "+". *auto_seq (may be NULL: not allowed) tells
+ * that the word was "ms-*". */
+bool stream_id_parse(struct slice word, bool any, uint64_t missing_seq, struct id *out,
+                     bool *auto_seq);
+/* The same for a strict id with seq 0; replies the error itself. */
+bool stream_id_word(const struct call *call, struct slice word, struct id *out);
+/* Both ends of an interval, "(" excluding its own: replies the error itself. */
+bool stream_interval_words(const struct call *call, struct slice low_word, struct slice high_word,
+                           struct id *low, struct id *high);
+
+void stream_reply_id(const struct call *call, struct id id);
+void stream_reply_entry(const struct call *call, struct stream_entry *e);
+/* The entry of this id as one of an array. False: there is none, and nothing was replied. */
+bool stream_reply_entry_of(const struct call *call, const struct stream_object *s, struct id id);
+/* The array of all entries in between; count 0: no limit. */
+void stream_reply_range(const struct call *call, const struct stream_object *s, struct id low,
+                        struct id high, uint64_t count, bool backwards);
+
+/* True if argv[at] is this word and `more` words follow. */
+bool stream_option(const struct call *call, size_t at, const char *word, size_t more);
