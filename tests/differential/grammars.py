@@ -248,6 +248,69 @@ GRAMMARS.update({
 })
 
 
+# ---- positions ----
+GEOS = ["g1", "g2", "g3", "none", "z1"]
+PLACES = ["Palermo", "Catania", "Rome", "a", "b", "c", "d", "e", "f", "h", ""]
+UNITS = ["m", "km", "ft", "mi", "KM"]
+LONGITUDES = ["13.361389", "15.087269", "12.5", "0", "-73.935242", "180", "-180", "179.99", "-179.99", "10", "14", "100", "181", "x"]
+LATITUDES = ["38.115556", "37.502669", "41.9", "0", "40.730610", "85.05112878", "-85.05112878", "-33.5", "70", "38", "37", "-10", "86", "x"]
+RADII = ["0", "1", "100", "200", "1000", "5000", "20000", "0.5", "166274.15", "500000", "2000000", "-1", "x"]
+
+
+def place(r):
+    bad = r.random() < 0.04
+    if r.random() < 0.4:
+        return ["%.6f" % r.uniform(10, 20), "%.6f" % r.uniform(35, 45)]
+    return [r.choice(LONGITUDES if bad else LONGITUDES[:-2]), r.choice(LATITUDES if bad else LATITUDES[:-2])]
+
+
+def radius(r):
+    return [r.choice(RADII if r.random() < 0.05 else RADII[:-2]), r.choice(UNITS if r.random() < 0.97 else ["foo"])]
+
+
+def geo_shape(r):
+    kind = r.randrange(5)
+    if kind == 4:
+        n = r.randint(3, 6)
+        return [case(r, "BYPOLYGON"), str(n)] + [w for _ in range(n) for w in place(r)]
+    center = [case(r, "FROMMEMBER"), r.choice(PLACES)] if r.random() < 0.5 else [case(r, "FROMLONLAT")] + place(r)
+    shape = [case(r, "BYRADIUS")] + radius(r) if kind < 2 else [case(r, "BYBOX"), r.choice(RADII[:-2])] + radius(r)
+    return center + shape if r.random() < 0.97 else r.choice([center, shape, shape + shape])
+
+
+def geo_words(r, store=False):
+    out = []
+    if r.random() < 0.6:
+        out += [case(r, r.choice(["ASC", "DESC"]))]
+    if r.random() < 0.4:
+        out += [case(r, "COUNT"), r.choice(["1", "2", "3", "100", "0", "-1", "x"] if r.random() < 0.1 else ["1", "2", "3", "100"])]
+        if r.random() < 0.4:
+            out += [case(r, "ANY")]
+    for word in ["WITHDIST", "WITHCOORD", "WITHHASH"]:
+        if r.random() < (0.02 if store else 0.3):
+            out.append(case(r, word))
+    return out
+
+
+def geo_store(r):
+    return [case(r, r.choice(["STORE", "STOREDIST"])), r.choice(GEOS)] if r.random() < 0.25 else []
+
+
+GRAMMARS.update({
+    "GEOADD": lambda r: [r.choice(GEOS)] + options(r, {"NX": None, "XX": None, "CH": None}, 2) * (r.random() < 0.2) +
+    [w for _ in range(r.choice([1, 1, 2, 5, 12])) for w in place(r) + [r.choice(PLACES)]],
+    "GEODIST": lambda r: [r.choice(GEOS), r.choice(PLACES), r.choice(PLACES)] + some(r, UNITS + ["foo"], 0, 1),
+    "GEOHASH": lambda r: [r.choice(GEOS)] + some(r, PLACES, 0, 3),
+    "GEOPOS": lambda r: [r.choice(GEOS)] + some(r, PLACES, 0, 3),
+    "GEOSEARCH": lambda r: [r.choice(GEOS)] + geo_shape(r) + geo_words(r),
+    "GEOSEARCHSTORE": lambda r: [r.choice(GEOS), r.choice(GEOS)] + geo_shape(r) + geo_words(r, True) + ["STOREDIST"] * (r.random() < 0.3),
+    "GEORADIUS": lambda r: [r.choice(GEOS)] + place(r) + radius(r) + geo_words(r, r.random() < 0.3) + geo_store(r),
+    "GEORADIUS_RO": lambda r: [r.choice(GEOS)] + place(r) + radius(r) + geo_words(r),
+    "GEORADIUSBYMEMBER": lambda r: [r.choice(GEOS), r.choice(PLACES)] + radius(r) + geo_words(r, r.random() < 0.3) + geo_store(r),
+    "GEORADIUSBYMEMBER_RO": lambda r: [r.choice(GEOS), r.choice(PLACES)] + radius(r) + geo_words(r),
+})
+
+
 # ---- bitmaps ----
 BITS = ["0", "1", "5", "7", "8", "9", "23", "64", "100", "1000", "-1", "4294967296", "x", "", "9999999999999999999"]
 WIDTHS = ["u1", "u2", "u7", "u8", "u16", "u31", "u32", "u63", "i1", "i2", "i8", "i17", "i63", "i64", "u64", "i65", "u0", "i", "x8", "", "U8"]

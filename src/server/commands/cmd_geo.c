@@ -9,6 +9,7 @@
 #include "store/types/geo.h"
 #include "store/types/zset_combine.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -262,10 +263,10 @@ static bool parse_box(struct call *call, size_t at, struct query *q)
 static bool parse_polygon(struct call *call, size_t at, struct query *q, size_t *words)
 {
     int64_t count;
-    if (!number_parse_int64(call->argv[at], &count) || count < 3)
-        return fail(call, ERR_GEO_VERTICES);
-    if ((uint64_t)count > (call->argc - at - 1) / 2)
+    if (!number_parse_int64(call->argv[at], &count) || count > INT_MAX || count < INT_MIN)
         return fail(call, ERR_GEO_VERTEX);
+    if (count < 3 || (uint64_t)count > (call->argc - at - 1) / 2)
+        return fail(call, ERR_GEO_VERTICES);
     q->vertices = tu_alloc((size_t)count * sizeof *q->vertices);
     if (!q->vertices) {
         handler_error(call, STORE_NO_MEMORY);
@@ -293,7 +294,8 @@ static int parse_search_word(struct call *call, size_t *at, struct query *q)
     if (left >= 1 && !q->from_position && slice_equal_nocase(word, SLICE("frommember"))) {
         words = 1;
         ok = q->from_member = center_on_member(call, call->argv[*at + 1], q);
-    } else if (left >= 2 && !q->from_member && slice_equal_nocase(word, SLICE("fromlonlat"))) {
+    } else if (left >= 2 && !q->from_member && !q->vertices &&
+               slice_equal_nocase(word, SLICE("fromlonlat"))) {
         words = 2;
         ok = q->from_position = parse_position(call, *at + 1, &q->shape.center);
     } else if (left >= 2 && (!q->has_shape || q->shape.kind == GEO_CIRCLE) &&
@@ -520,46 +522,55 @@ static void answer(struct call *call, const struct query *q)
     tu_free(h.all);
 }
 
-/* `at`: the first word behind what has a fixed place. */
+enum { SEARCH_WORDS = 2, STORE_WORDS = 3, MEMBER_WORDS = 5, POSITION_WORDS = 6 };
+
+/* What has a fixed place, the first `at` words. */
+static bool parse_head(struct call *call, struct query *q, size_t at)
+{
+    if (at == POSITION_WORDS)
+        return parse_position(call, 2, &q->shape.center) && parse_radius(call, 4, q);
+    if (at == MEMBER_WORDS && q->v.f.entry) /* else nobody looks at the radius */
+        return center_on_member(call, call->argv[2], q) && parse_radius(call, 3, q);
+    return true;
+}
+
 static void search(struct call *call, struct query *q, size_t nth, size_t key_at, size_t at)
 {
-    if (zset_open_to_read(call, nth, key_at, &q->v) &&
-        (q->is_search || (at == 6 ? parse_position(call, 2, &q->shape.center)
-                                  : center_on_member(call, call->argv[2], q))) &&
-        (q->is_search || parse_radius(call, at - 2, q)) && parse_words(call, at, q) &&
-        check_query(call, q))
+    q->unit = 1;
+    if (zset_open_to_read(call, nth, key_at, &q->v) && parse_head(call, q, at) &&
+        parse_words(call, at, q) && check_query(call, q))
         answer(call, q);
     tu_free(q->vertices);
 }
 
 static void run_geosearch(struct call *call)
 {
-    search(call, &(struct query){.is_search = true}, 0, 1, 2);
+    search(call, &(struct query){.is_search = true}, 0, 1, SEARCH_WORDS);
 }
 
 static void run_geosearchstore(struct call *call)
 {
-    search(call, &(struct query){.is_search = true, .store_at = 1}, 1, 2, 3);
+    search(call, &(struct query){.is_search = true, .store_at = 1}, 1, 2, STORE_WORDS);
 }
 
 static void run_georadius(struct call *call)
 {
-    search(call, &(struct query){.may_store = true}, 0, 1, 6);
+    search(call, &(struct query){.may_store = true}, 0, 1, POSITION_WORDS);
 }
 
 static void run_georadius_ro(struct call *call)
 {
-    search(call, &(struct query){0}, 0, 1, 6);
+    search(call, &(struct query){0}, 0, 1, POSITION_WORDS);
 }
 
 static void run_georadiusbymember(struct call *call)
 {
-    search(call, &(struct query){.may_store = true}, 0, 1, 5);
+    search(call, &(struct query){.may_store = true}, 0, 1, MEMBER_WORDS);
 }
 
 static void run_georadiusbymember_ro(struct call *call)
 {
-    search(call, &(struct query){0}, 0, 1, 5);
+    search(call, &(struct query){0}, 0, 1, MEMBER_WORDS);
 }
 
 /* ---- rows ---- */

@@ -136,14 +136,17 @@ double geo_distance_m(struct geo_position a, struct geo_position b)
 
 struct geo_position geo_polygon_center(const struct geo_position *vertices, size_t count)
 {
-    struct geo_position sum = {0, 0};
+    double x = 0, y = 0, z = 0;
     for (size_t i = 0; i < count; i++) {
-        sum.longitude += vertices[i].longitude;
-        sum.latitude += vertices[i].latitude;
+        double longitude = radians(vertices[i].longitude), latitude = radians(vertices[i].latitude);
+        x += cos(latitude) * cos(longitude);
+        y += cos(latitude) * sin(longitude);
+        z += sin(latitude);
     }
-    sum.longitude /= (double)count;
-    sum.latitude /= (double)count;
-    return sum;
+    x /= (double)count;
+    y /= (double)count;
+    z /= (double)count;
+    return (struct geo_position){degrees(atan2(y, x)), degrees(atan2(z, sqrt(x * x + y * y)))};
 }
 
 /* A ray to the east crosses the sides an odd number of times. */
@@ -227,12 +230,16 @@ static unsigned steps_for(double range_m, double latitude)
     return steps < 1 ? 1 : steps > STEPS ? STEPS : (unsigned)steps;
 }
 
-/* The neighbour of a square; around the world at the ends. */
+/* The neighbour of a square; around the world at the ends. At the upper end of a range a square lies outside the grid, with a
+ * bit too many, and stays there as long as it is not moved in that direction: the peers' way. */
 static struct square neighbour(struct square s, int columns, int rows)
 {
     uint32_t mask = (UINT32_C(1) << s.steps) - 1;
-    return (struct square){(s.column + (uint32_t)columns) & mask, (s.row + (uint32_t)rows) & mask,
-                           s.steps};
+    if (columns != 0)
+        s.column = (s.column + (uint32_t)columns) & mask;
+    if (rows != 0)
+        s.row = (s.row + (uint32_t)rows) & mask;
+    return s;
 }
 
 struct direction {

@@ -37,7 +37,7 @@ struct geo_shape {
     const struct geo_position *vertices;
     size_t vertex_count;
 };
-/* The mean of the vertices. */
+/* The mean of the vertices as points in space, brought back to the surface. */
 struct geo_position geo_polygon_center(const struct geo_position *vertices, size_t count);
 /* True if the position is inside; then *distance_m, from the center. */
 bool geo_is_inside(const struct geo_shape *shape, struct geo_position p, double *distance_m);

@@ -45,23 +45,35 @@ enum store_result zset_input_open(struct transaction *tx, struct store_key key,
                                   struct zset_input *input)
 {
     input->weight = 1;
-    return zset_open(tx, key, LOOKUP_READ, &input->view);
+    input->set = (struct set_view){0};
+    enum store_result rc = zset_open(tx, key, LOOKUP_READ, &input->view);
+    return rc == STORE_WRONG_TYPE ? set_open(tx, key, LOOKUP_PEEK, &input->set) : rc;
 }
 
 static size_t input_count(const struct zset_input *input)
 {
-    return zset_count(&input->view);
+    return zset_count(&input->view) + set_count(&input->set);
 }
 
 static bool input_score(const struct zset_input *input, struct slice member, double *score)
 {
-    return zset_score(&input->view, member, score);
+    if (!input->set.entry)
+        return zset_score(&input->view, member, score);
+    *score = 1;
+    return set_contains(&input->set, member);
 }
 
 static void input_each(const struct zset_input *input, zset_visit_fn visit, void *context)
 {
     if (input->view.f.entry)
         zset_entry_each(input->view.f.entry, visit, context);
+    if (!input->set.entry)
+        return;
+    struct set_iterator it;
+    struct slice member;
+    set_iterate(&input->set, &it);
+    while (set_next(&it, &member))
+        visit(context, member, 1);
 }
 
 /* ---- arithmetic ---- */
@@ -259,7 +271,7 @@ enum store_result zset_store_range(struct transaction *tx, struct store_key key,
                                    size_t *count)
 {
     static const double weight = 1;
-    struct zset_input input = {*source, weight};
+    struct zset_input input = {.view = *source, .weight = weight};
     struct gathering g = {
         .result = zset_result_new(tx), .aggregate = ZSET_SUM, .inputs = &input, .count = 1};
     if (!g.result)
