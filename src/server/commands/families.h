@@ -25,6 +25,7 @@
     X(stream)               \
     X(stream_read)          \
     X(set)                  \
+    X(sort)                 \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \
