@@ -15,6 +15,7 @@
     X(connection)           \
     X(dump)                 \
     X(expire)               \
+    X(geo)                  \
     X(generic)              \
     X(hash)                 \
     X(hash_expire)          \
@@ -24,6 +25,7 @@
     X(stream)               \
     X(stream_read)          \
     X(set)                  \
+    X(sort)                 \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \
