@@ -56,8 +56,10 @@
 #define ERR_OFFSET_RANGE  "ERR offset is out of range"
 #define ERR_DECR_OVERFLOW "ERR decrement would overflow"
 #define ERR_EXPIRE_TIME   "ERR invalid expire time in '%s' command"
-#define ERR_NUMKEYS       "ERR invalid numkeys value or out of range"
-#define ERR_ARITY         "ERR wrong number of arguments for '%s' command"
+#define ERR_NUMFIELDS \
+    "ERR numfields should be greater than 0 and match the provided number of fields"
+#define ERR_NUMKEYS "ERR invalid numkeys value or out of range"
+#define ERR_ARITY   "ERR wrong number of arguments for '%s' command"
 
 /* EXPIRE's options */
 #define ERR_EXPIRE_OPTION "ERR Unsupported option %.*s"

@@ -261,6 +261,72 @@ GRAMMARS.update({
     "HVALS": lambda r: [hashes(r)],
 })
 
+# Deadlines far away or long past, so that both sides decide alike whenever they are asked.
+FAR_S = ["4300000000", "4300000001", "4200000000", "4100000000"]
+FAR_MS = [n + "000" for n in FAR_S] + ["4200000000499", "4200000000500"]
+ODD_TIMES = ["0", "1", "-1", "x", "", "9223372036854775807", "9223372036854775"]
+
+
+def numbered(r, words, each=1):
+    count = len(words) // each
+    n = str(count) if r.random() < 0.95 else r.choice(["0", "-1", "x", "", str(count + 1), "9223372036854775807"])
+    return [r.choice(["FIELDS"] * 20 + ["fields", "FIELD"]), n] + words
+
+
+def some_fields(r):
+    return numbered(r, [field(r) for _ in range(r.choice([1, 1, 2, 3, 5]))])
+
+
+def time_of(r, absolute, ms):
+    if r.random() < 0.12:
+        return r.choice(ODD_TIMES)
+    if absolute:
+        return r.choice(FAR_MS if ms else FAR_S)
+    return r.choice(["1000000", "2000000", "3000000"]) + ("000" if ms else "")
+
+
+def hash_expire(absolute, ms):
+    def words(r):
+        conditions = [] if r.random() < 0.5 else [r.choice(["NX", "XX", "GT", "LT", "nx", "Gt"]) for _ in range(r.choice([1, 1, 1, 2, 3]))]
+        return [hashes(r), time_of(r, absolute, ms)] + conditions + ([] if r.random() < 0.98 else ["FOO"]) + some_fields(r)
+    return words
+
+
+def hash_time(r, last):
+    word = r.choice(["EX", "PX", "EXAT", "PXAT", last])
+    return [word] if word == last else [word, time_of(r, "AT" in word, word[0] == "P")]
+
+
+def hgetex(r):
+    return [hashes(r)] + [w for _ in range(r.choice([0, 1, 1, 1, 2])) for w in hash_time(r, "PERSIST")] + some_fields(r)
+
+
+def hsetex(r):
+    options = [hash_time(r, "KEEPTTL") for _ in range(r.choice([0, 1, 1, 1, 2]))]
+    options += [[w] for w in r.sample(["NX", "XX", "FNX", "FXX", "GT"], r.choice([0, 0, 0, 1, 1, 2]))]
+    r.shuffle(options)
+    pairs = [w for _ in range(r.choice([1, 1, 2, 3])) for w in (field(r), r.choice(NUMBERS))]
+    return [hashes(r)] + [w for o in options for w in o] + numbered(r, pairs[:-1] if r.random() < 0.03 else pairs, 2)
+
+
+def few_fields(r):
+    return [hashes(r)] + some_fields(r)
+
+
+GRAMMARS.update({
+    "HEXPIRE": hash_expire(False, False),
+    "HPEXPIRE": hash_expire(False, True),
+    "HEXPIREAT": hash_expire(True, False),
+    "HPEXPIREAT": hash_expire(True, True),
+    "HTTL": few_fields,
+    "HEXPIRETIME": few_fields,
+    "HPEXPIRETIME": few_fields,
+    "HPERSIST": few_fields,
+    "HGETDEL": few_fields,
+    "HGETEX": hgetex,
+    "HSETEX": hsetex,
+})
+
 
 # ---- streams ----
 STREAMS = ["s1", "s2", "s3", "none", "k1"]
@@ -394,8 +460,9 @@ def payloads():
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dump_corpus")
     out = []
     for name in sorted(os.listdir(folder)):
-        if name.split("_")[0] in ("string", "int", "list", "hash", "zset", "quicklist", "ziplist", "listpack", "lzf", "no", "empty") and name not in (
-                "hash_listpack_digits", "listpack_uncounted", "ziplist_wide", "zset_listpack_unsorted", "zset_listpack_text"):  # the peers keep numbers as text
+        if name.split("_")[0] in ("string", "int", "list", "hash", "zset", "set", "intset", "quicklist", "ziplist", "listpack", "lzf", "no", "empty") and name not in (
+                "hash_listpack_digits", "listpack_uncounted", "ziplist_wide", "zset_listpack_unsorted", "zset_listpack_text",
+                "zset_listpack_1e1", "zset_spelling"):  # the peers keep numbers as text
             with open(os.path.join(folder, name), "rb") as f:
                 out.append(f.read().decode("latin-1"))
     return out

@@ -82,6 +82,9 @@ def near(words, a, b):
         return a[1][0] == b[1][0] and sorted(a[1][1][1]) == sorted(b[1][1][1])
     if name in (b"TTL", b"PTTL", b"EXPIRETIME", b"PEXPIRETIME", b"OBJECT") and a[0] == ":" and min(a[1], b[1]) >= 0:
         return abs(a[1] - b[1]) <= (2000 if name.startswith(b"P") else 2)
+    if name in (b"HTTL", b"HPTTL", b"HEXPIRETIME", b"HPEXPIRETIME") and a[0] == b[0] == "*" and len(a[1]) == len(b[1]):
+        return all(x == y or min(x[1], y[1]) >= 0 and abs(x[1] - y[1]) <= (2000 if b"P" in name[:2] else 2)
+                   for x, y in zip(a[1], b[1]))
     if name == b"COMMAND" and (len(words) == 1 or words[1].upper() in (b"COUNT", b"LIST")
                                or len(words) == 2 and words[1].upper() in (b"DOCS", b"INFO")):
         return True  # each server's own commands

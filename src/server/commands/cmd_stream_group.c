@@ -57,11 +57,16 @@ static bool find_group(const struct call *call, bool needed, struct stream_objec
     return *g || !needed;
 }
 
-/* "$" or an id. */
-static bool take_group_id(const struct call *call, const struct stream_object *s, struct id *id)
+/* "$" or an id; with `any` also "-" and "+". */
+static bool take_group_id(const struct call *call, const struct stream_object *s, bool any,
+                          struct id *id)
 {
-    if (!slice_equal(call->argv[4], SLICE("$")))
-        return stream_id_word(call, call->argv[4], id);
+    if (!slice_equal(call->argv[4], SLICE("$"))) {
+        bool ok = stream_id_parse(call->argv[4], any, 0, id, NULL);
+        if (!ok)
+            reply_error(call->reply, ERR_STREAM_ID);
+        return ok;
+    }
     *id = s ? s->last_id : ID_MIN;
     return true;
 }
@@ -88,7 +93,7 @@ static void run_create(struct call *call)
         (void)bad_words(call);
         return;
     }
-    if (!take_group_id(call, result == STORE_OK ? s : NULL, &id))
+    if (!take_group_id(call, result == STORE_OK ? s : NULL, false, &id))
         return;
     result = stream_write_or_make(call->tx, key, &s, &made);
     if (result != STORE_OK) {
@@ -117,7 +122,7 @@ static void run_setid(struct call *call)
         (void)bad_words(call);
         return;
     }
-    if (!take_group_id(call, s, &id))
+    if (!take_group_id(call, s, true, &id))
         return;
     g->last_id = id;
     g->entries_read = w.entries_read;

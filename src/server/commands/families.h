@@ -17,6 +17,7 @@
     X(expire)               \
     X(generic)              \
     X(hash)                 \
+    X(hash_expire)          \
     X(list)                 \
     X(memory)               \
     X(server)               \

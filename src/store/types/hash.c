@@ -309,7 +309,10 @@ static enum store_result set_over(struct transaction *tx, struct store_key key,
         hash_take(&v, pairs[2 * i]);
     effects_notify(tx, tx->db, EVENT_HASH, "hset", key.name);
     effects_notify(tx, tx->db, EVENT_HASH, "hexpire", key.name);
-    hash_commit(&v, "hexpired");
+    deadlines_changed(tx, &v.f, v.due_ms, key.hash);
+    value_changed(tx, key, EVENT_HASH, "hexpired", v.changed); /* even if nothing was there */
+    if (hash_count(&v) == 0)
+        value_drop_empty(tx, key, &v.f);
     return STORE_OK;
 }
 
