@@ -26,6 +26,7 @@
     X(stream_group)         \
     X(stream_read)          \
     X(set)                  \
+    X(sort)                 \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \
