@@ -1,5 +1,4 @@
-/* rdb_stream.c - streams: their nodes as listpacks, the numbers of the stream, its groups. Written; not read yet.
- */
+/* rdb_stream.c - streams: their nodes as listpacks, the numbers of the stream, its groups. Read in rdb_stream_read.c. */
 #include "persist/rdb_format.h"
 #include "persist/rdb_types.h"
 #include "store/types/stream_group.h"

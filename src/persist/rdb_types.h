@@ -24,3 +24,8 @@ enum rdb_result rdb_hash_read(struct rdb_reader *r, unsigned type, const struct 
 void rdb_zset_write(struct rdb_writer *w, const struct entry *e);
 enum rdb_result rdb_zset_read(struct rdb_reader *r, unsigned type, const struct rdb_target *target,
                               struct entry **out);
+void rdb_set_write(struct rdb_writer *w, const struct entry *e);
+enum rdb_result rdb_set_read(struct rdb_reader *r, unsigned type, const struct rdb_target *target,
+                             struct entry **out);
+enum rdb_result rdb_stream_read(struct rdb_reader *r, unsigned type,
+                                const struct rdb_target *target, struct entry **out);

@@ -20,8 +20,8 @@ static void write_string(struct rdb_writer *w, const struct entry *e)
 
 typedef void (*write_fn)(struct rdb_writer *w, const struct entry *e);
 static const write_fn writers[TYPE_MODULE + 1] = {
-    [TYPE_STRING] = write_string, [TYPE_LIST] = rdb_list_write,     [TYPE_ZSET] = rdb_zset_write,
-    [TYPE_HASH] = rdb_hash_write, [TYPE_STREAM] = rdb_stream_write,
+    [TYPE_STRING] = write_string, [TYPE_LIST] = rdb_list_write, [TYPE_SET] = rdb_set_write,
+    [TYPE_ZSET] = rdb_zset_write, [TYPE_HASH] = rdb_hash_write, [TYPE_STREAM] = rdb_stream_write,
 };
 
 bool rdb_value_is_known(enum store_type type)
@@ -80,6 +80,12 @@ static const read_fn readers[] = {
     [RDB_LIST_ZIPLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST] = rdb_list_read,
     [RDB_LIST_QUICKLIST_2] = rdb_list_read,
+    [RDB_STREAM_LISTPACKS] = rdb_stream_read,
+    [RDB_STREAM_LISTPACKS_2] = rdb_stream_read,
+    [RDB_STREAM_LISTPACKS_3] = rdb_stream_read,
+    [RDB_SET] = rdb_set_read,
+    [RDB_SET_INTSET] = rdb_set_read,
+    [RDB_SET_LISTPACK] = rdb_set_read,
     [RDB_ZSET] = rdb_zset_read,
     [RDB_ZSET_2] = rdb_zset_read,
     [RDB_ZSET_ZIPLIST] = rdb_zset_read,

@@ -425,8 +425,9 @@ def payloads():
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dump_corpus")
     out = []
     for name in sorted(os.listdir(folder)):
-        if name.split("_")[0] in ("string", "int", "list", "hash", "zset", "quicklist", "ziplist", "listpack", "lzf", "no", "empty") and name not in (
-                "hash_listpack_digits", "listpack_uncounted", "ziplist_wide", "zset_listpack_unsorted", "zset_listpack_text"):  # the peers keep numbers as text
+        if name.split("_")[0] in ("string", "int", "list", "hash", "zset", "set", "intset", "quicklist", "ziplist", "listpack", "lzf", "no", "empty") and name not in (
+                "hash_listpack_digits", "listpack_uncounted", "ziplist_wide", "zset_listpack_unsorted", "zset_listpack_text",
+                "zset_listpack_1e1", "zset_spelling"):  # the peers keep numbers as text
             with open(os.path.join(folder, name), "rb") as f:
                 out.append(f.read().decode("latin-1"))
     return out

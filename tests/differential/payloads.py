@@ -50,6 +50,9 @@ VALUES = {
     "stream_many": [["XADD", "k", "%d-0" % i, "field", "value %d" % i] for i in range(1, 350)],
     "stream_groups": [["XADD", "k", "1-1", "a", "b"], ["XADD", "k", "2-1", "a", "b"], ["XGROUP", "CREATE", "k", "g", "0"],
                       ["XGROUP", "CREATE", "k", "h", "$"], ["XGROUP", "CREATECONSUMER", "k", "h", "idle"]],
+    "stream_pending": [["XADD", "k", "1-1", "a", "b"], ["XADD", "k", "2-1", "a", "b"], ["XADD", "k", "3-1", "a", "b"], ["XGROUP", "CREATE", "k", "g", "0"],
+                       ["XREADGROUP", "GROUP", "g", "c", "COUNT", "2", "STREAMS", "k", ">"], ["XREADGROUP", "GROUP", "g", "d", "STREAMS", "k", ">"],
+                       ["XDEL", "k", "2-1"]],
 }
 
 
@@ -163,6 +166,14 @@ STRANGE = {
     "zset_listpack_twice": b"\x11" + text(listpack(b"a", 1, b"a", 2)), "zset_listpack_odd": b"\x11" + text(listpack(b"a", 1, b"b")),
     "zset_listpack_many": b"\x11" + text(listpack(*[x for i, m in enumerate(MANY[:100]) for x in (m, i)] + [x for i, m in enumerate(MANY[100:160]) for x in (m, i + 60)])),
     "zset_ziplist": b"\x0c" + text(ziplist(b"\x01a", b"\xf3", b"\x01b", b"\x033.5")),
+    "stream_none": b"\x15\x00\x00\x05\x00\x00\x00\x00\x00\x00\x00", "stream_oldest": b"\x0f\x00\x00\x05\x00\x00",
+    "stream_key": b"\x0f\x01\x03abc" + text(listpack(1, 0, 1, b"a", 0, 2, 0, 0, b"b", 4)) + b"\x01\x01\x01\x00",
+    "stream_old": b"\x0f\x01\x10" + b"\0" * 7 + b"\1" + b"\0" * 7 + b"\1" + text(listpack(1, 0, 1, b"a", 0, 2, 0, 0, b"b", 4)) + b"\x01\x01\x01\x00",
+    "stream_count": b"\x0f\x01\x10" + b"\0" * 7 + b"\1" + b"\0" * 7 + b"\1" + text(listpack(2, 0, 1, b"a", 0, 2, 0, 0, b"b", 4)) + b"\x01\x01\x01\x00",
+    "stream_back": b"\x0f\x01\x10" + b"\0" * 7 + b"\1" + b"\0" * 7 + b"\1" + text(listpack(1, 0, 1, b"a", 0, 2, 0, 0, b"b", 5)) + b"\x01\x01\x01\x00",
+    "stream_group_twice": b"\x0f\x00\x00\x05\x00\x02" + b"\x01g\x00\x00\x00\x00" * 2,
+    "stream_unowned": b"\x0f\x00\x00\x05\x00\x01" + b"\x01g\x00\x00\x01" + b"\0" * 24 + b"\x01\x00",
+    "stream_foreign": b"\x0f\x00\x00\x05\x00\x01" + b"\x01g\x00\x00\x00\x01\x01c" + b"\0" * 8 + b"\x01" + b"\0" * 16,
     **{"type_%d" % t: bytes([t]) + b"\x00" for t in (6, 7, 8, 15, 17, 19, 21, 23, 24, 26, 99, 255)},
 }
 # Accepted by the peer although something is wrong with it, refused by us; and the other way round.
@@ -209,6 +220,16 @@ class Comparison:
                 self.say(name, "%s does not take the other's: %s, wanted %s %s" % (side, reply, digest, form))
         return theirs[0]
 
+    def there_and_back(self, name):
+        """A value that only the other side can make."""
+        payload = self.make("theirs", name)[0]
+        self.checks += 1
+        reply = self.restored("ours", payload)
+        back = self.sides["ours"].call("DUMP", "k")
+        if back != payload and not name.endswith("?"):
+            self.say(name, "%s, and back:\n  ours   %s\n  theirs %s" % (reply, back and back.hex(), payload.hex()))
+        return payload
+
     def strange(self, name):
         payload = seal(STRANGE[name])
         self.checks += 1
@@ -246,10 +267,10 @@ def main():
         if not name.startswith(chosen.only):
             continue
         if c.known(name):
-            payloads[name] = c.value(name)
+            payloads[name] = c.value(name) if name != "stream_pending" else c.there_and_back(name)
         else:
             skipped.append(name)
-            payloads[name] = c.make("theirs", name)[0]
+            payloads[name] = c.there_and_back(name)
     for name in STRANGE:
         if name.startswith(chosen.only):
             payloads[name] = c.strange(name)

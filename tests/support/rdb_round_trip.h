@@ -8,6 +8,8 @@
 #include "store/restore.h"
 #include "store/shard.h"
 #include "store/types/hash_object.h"
+#include "store/types/set_form.h"
+#include "store/types/stream_object.h"
 #include "store/types/zset_object.h"
 
 #include <stdlib.h>
@@ -25,6 +27,10 @@ static inline void round_trip_verify(const struct entry *e)
         tu_check(packed_is_valid(entry_packed(e)), "a packed that is none");
     if (e->encoding == ENCODING_QUICKLIST)
         quicklist_verify(entry_block(e));
+    if (e->type == TYPE_STREAM)
+        stream_object_verify(entry_block(e));
+    if (e->type == TYPE_SET)
+        set_form_verify(e);
     if (e->encoding == ENCODING_TREE)
         zset_object_verify(entry_block(e));
     if (e->type == TYPE_HASH && e->encoding == ENCODING_TABLE)

@@ -276,6 +276,93 @@ bool stream_object_node(const struct stream_object *s, struct id from, struct id
     return n != NULL;
 }
 
+/* ---- nodes from outside ---- */
+
+/* The integer at *at, which goes on. False: there is none from low to high. */
+static bool take_integer(struct packed p, size_t *at, int64_t low, int64_t high, int64_t *out)
+{
+    struct packed_item item;
+    if (*at >= p.size)
+        return false;
+    packed_get(p, *at, &item);
+    *at = packed_next(p, *at);
+    *out = item.integer;
+    return item.is_integer && item.integer >= low && item.integer <= high;
+}
+
+static bool pass(struct packed p, size_t *at, int64_t count)
+{
+    for (; count > 0 && *at < p.size; count--)
+        *at = packed_next(p, *at);
+    return count <= 0;
+}
+
+/* An entry that is whole, says how long it is, and comes after *last, which it becomes. */
+static bool take_entry(struct packed p, size_t *at, struct id node_id, int64_t fields,
+                       struct id *last, bool *deleted)
+{
+    int64_t flags, ms, seq, elements;
+    if (!take_integer(p, at, 0, DELETED | SAME_FIELDS, &flags) ||
+        !take_integer(p, at, 0, INT64_MAX, &ms) || !take_integer(p, at, INT64_MIN, INT64_MAX, &seq))
+        return false;
+    bool same = flags & SAME_FIELDS;
+    if (!same && !take_integer(p, at, 1, INT32_MAX, &fields))
+        return false;
+    if (!pass(p, at, same ? fields : 2 * fields) || !take_integer(p, at, 0, INT64_MAX, &elements) ||
+        elements != 3 + (same ? fields : 1 + 2 * fields))
+        return false;
+    struct id id = add_delta(node_id, ms, seq);
+    if (id_compare(id, node_id) < 0 || id_compare(id, *last) <= 0)
+        return false;
+    *last = id;
+    *deleted = flags & DELETED;
+    return true;
+}
+
+/* Entries of a sound node; 0: it is none. */
+static int64_t check_node(struct packed p, struct id id, struct id *last)
+{
+    int64_t live, dead, fields, end, count = 0, deleted = 0;
+    size_t at = packed_first(p);
+    if (!take_integer(p, &at, 1, INT32_MAX, &live) || !take_integer(p, &at, 0, INT32_MAX, &dead) ||
+        !take_integer(p, &at, 1, INT32_MAX, &fields) || !pass(p, &at, fields) ||
+        !take_integer(p, &at, 0, 0, &end))
+        return 0;
+    while (at < p.size) {
+        bool is_deleted;
+        if (!take_entry(p, &at, id, fields, last, &is_deleted))
+            return 0;
+        count += !is_deleted;
+        deleted += is_deleted;
+    }
+    return count == live && deleted == dead ? live : 0;
+}
+
+enum store_result stream_object_append(struct stream_object *s, struct id id, struct packed p)
+{
+    struct id last = s->last_id;
+    int64_t count =
+        p.size <= NODE_BYTES_MOST && id_compare(id, last) > 0 ? check_node(p, id, &last) : 0;
+    if (count == 0)
+        return STORE_NOT_MET;
+    struct stream_node *n = tu_alloc(sizeof *n + p.size + SPARE);
+    if (!n)
+        return STORE_NO_MEMORY;
+    memcpy(n->bytes, p.bytes, p.size);
+    n->size = (uint32_t)p.size;
+    n->capacity = (uint32_t)(tu_usable_size(n) - sizeof *n);
+    if (id_tree_insert(&s->nodes, id, n) != ID_TREE_ADDED) {
+        tu_free(n);
+        return STORE_NO_MEMORY;
+    }
+    s->node_bytes += node_memory(n);
+    s->length += (uint64_t)count;
+    s->last_id = last;
+    if (s->nodes.count == 1)
+        s->first_id = stream_object_edge(s, false);
+    return STORE_OK;
+}
+
 /* ---- adding ---- */
 
 static bool same_fields(struct packed p, const struct master *m, const struct slice *pairs,

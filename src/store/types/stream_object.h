@@ -63,6 +63,10 @@ struct stream_trim {
 /* How many entries went. */
 uint64_t stream_object_trim(struct stream_object *s, const struct stream_trim *trim);
 
+/* For decoders: adds a node of a valid packed from anywhere under the id of its first entry, to a stream that has only
+ * such nodes; last_id becomes that of its last entry. STORE_OK; STORE_NOT_MET: that is no sound node, or its ids do not come
+ * after last_id; STORE_NO_MEMORY. */
+enum store_result stream_object_append(struct stream_object *s, struct id id, struct packed p);
 /* The first node at or after an id: its own id and its elements. False: there is none. */
 bool stream_object_node(const struct stream_object *s, struct id from, struct id *found,
                         struct packed *out);
