@@ -4,6 +4,7 @@
  * fixed word, keys to the end) go through one short loop. Numbers that the client sends (numkeys) are
  * bounded by the words there are before anything is computed from them.
  */
+#include "server/arguments.h"
 #include "server/command.h"
 
 #include <string.h>
@@ -81,6 +82,27 @@ static int find_range(const struct key_spec *spec, const struct slice *argv, siz
     return *first < argc && *last < argc && *last >= *first ? 1 : -1;
 }
 
+/* A key that stands behind a word of the grammar (SORT's STORE), where the specification cannot say it: the last, or 0. */
+static size_t find_by_token(const struct command *command, size_t spec, const struct slice *argv,
+                            size_t argc)
+{
+    size_t found = 0;
+    for (size_t at = 2; at + 1 < argc; at++) {
+        for (size_t i = 0; i < command->arg_count; i++) {
+            const struct arg *a = &command->args[i];
+            if (a->token == NULL || !slice_equal_nocase(argv[at], slice_of(a->token)))
+                continue;
+            if (a->type == ARG_TYPE_KEY && a->key_spec == spec + 1)
+                found = at + 1;
+            at += a->type == ARG_TYPE_BLOCK        ? a->child_count
+                  : a->type == ARG_TYPE_PURE_TOKEN ? 0u
+                                                   : 1u;
+            break;
+        }
+    }
+    return found;
+}
+
 int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t *positions, uint32_t *flags, size_t capacity)
 {
@@ -91,6 +113,11 @@ int command_keys_with_flags(const struct command *command, const struct slice *a
         if (spec->flags & KEY_NOT_KEY)
             continue;
         int found = find_range(spec, argv, argc, &first, &last, &step);
+        if (spec->find == KEY_FIND_UNKNOWN) {
+            first = last = find_by_token(command, i, argv, argc);
+            step = 1;
+            found = first != 0;
+        }
         if (found < 0)
             return -1;
         if (found == 0)

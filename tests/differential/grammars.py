@@ -456,4 +456,23 @@ GRAMMARS.update({
 WEIGHTS["RESTORE"] = 2
 
 
+# ---- SORT ----
+SORTED = LISTS[:4] + SETS[:4] + ["none", "k1"]
+PATTERNS = ["k*", "n*", "*", "none", "#", "h*->a", "k*->a", "f*", "*->7", "h*->"]
+
+
+def sort(r, extra):
+    names = {"ASC": None, "DESC": None, "ALPHA": None, "BY": PATTERNS, "GET": PATTERNS, **extra}
+    out = [r.choice(SORTED)] + (["ALPHA"] if r.random() < 0.6 else []) + options(r, names, 4)
+    if r.random() < 0.3:
+        out += ["LIMIT", r.choice(INDEXES[:8]), r.choice(INDEXES[:8])]
+    return out
+
+
+GRAMMARS.update({
+    "SORT": lambda r: sort(r, {"STORE": LISTS[:4]}),
+    "SORT_RO": lambda r: sort(r, {}),
+})
+
+
 ALL = {**GRAMMARS, **STEPS}

@@ -24,6 +24,7 @@
     X(stream)               \
     X(stream_read)          \
     X(set)                  \
+    X(sort)                 \
     X(string)               \
     X(string_edit)          \
     X(transaction)          \

@@ -225,6 +225,32 @@ enum store_result list_push(struct transaction *tx, struct store_key key, enum l
     return STORE_OK;
 }
 
+enum store_result list_store(struct transaction *tx, struct store_key key,
+                             const struct slice *values, size_t count, const char *event)
+{
+    if (count == 0) {
+        struct found old = shard_lookup(tx, tx->db, key, LOOKUP_PEEK);
+        if (old.entry) {
+            shard_delete(&old, true);
+            value_changed(tx, key, EVENT_GENERIC, "del", 1);
+        }
+        return STORE_OK;
+    }
+    struct found made = {
+        .entry = entry_new(key.name, TYPE_LIST, ENCODING_PACKED, PACKED_HEAD, EXPIRY_NONE)};
+    if (!made.entry)
+        return STORE_NO_MEMORY;
+    memset(entry_value(made.entry), 0, PACKED_HEAD);
+    enum store_result rc = push_all(tx, &made, LIST_RIGHT, values, count)
+                               ? value_put(tx, key, made.entry)
+                               : STORE_NO_MEMORY;
+    if (rc != STORE_OK)
+        entry_free(made.entry);
+    else
+        value_changed(tx, key, EVENT_LIST, event, count);
+    return rc;
+}
+
 enum store_result list_pop(struct transaction *tx, struct store_key key, enum list_end end,
                            size_t count, const struct list_visitor *shown)
 {

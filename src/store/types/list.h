@@ -29,6 +29,11 @@ enum store_result list_push(struct transaction *tx, struct store_key key, enum l
                             const struct slice *values, size_t count, bool only_if_exists,
                             size_t *size);
 
+/* Puts a list of these elements under the key, whatever is there; none: removes that ("del"). STORE_OK or
+ * STORE_NO_MEMORY; `event` is that of the new list, as many changes as elements. */
+enum store_result list_store(struct transaction *tx, struct store_key key,
+                             const struct slice *values, size_t count, const char *event);
+
 /* Takes up to `count` elements, the outermost first, and shows them. STORE_OK, STORE_MISSING or STORE_WRONG_TYPE (then
  * nothing is shown). Event "lpop" or "rpop", then "del" if none is left; as many changes as elements. With count 0
  * only begin(0) is called. */
