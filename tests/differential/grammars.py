@@ -152,6 +152,165 @@ GRAMMARS.update({
 })
 
 
+# ---- sorted sets ----
+ZSETS = ["z1", "z2", "z3", "z4", "none", "k1"]
+MEMBERS = ["a", "b", "c", "d", "ab", "", "10", "-5", "007", "z" * 70, "\x00\xff", "A", "b1"]
+SCORES = ["0", "1", "2", "1", "2", "3", "-1", "1.5", "0.1", "0.2", "-0", "inf", "-inf", "1e17", "3.0", "123456789.125", "1e300"]
+BAD_SCORES = ["nan", "abc", "", " 1", "0x10", "1e400", "1e-400", "+5", "1 "]
+SCORE_ENDS = ["-inf", "+inf", "0", "1", "(1", "2", "(2", "1.5", "(-1", "3", "inf", "(inf", "nan", "(", "", "abc", "0.1"]
+LEX_ENDS = ["-", "+", "[a", "(a", "[b", "(c", "[", "(", "[z", "[10", "[ab", "-", "+", "a", "", "++"]
+
+
+def zsets(r):
+    return r.choice(ZSETS if r.random() < 0.9 else KEYS)
+
+
+def score(r):
+    return r.choice(SCORES if r.random() < 0.95 else BAD_SCORES)
+
+
+def weights(r, n):
+    return [case(r, "WEIGHTS")] + [score(r) for _ in range(n if r.random() < 0.9 else 1)]
+
+
+def numkeys(r, most=3):
+    keys = [zsets(r) for _ in range(r.randint(1, most))]
+    n = str(len(keys)) if r.random() < 0.93 else r.choice(["0", "-1", "x", "9", "1"])
+    return [n] + keys, len(keys)
+
+
+def zcombine(r, store=False, diff=False):
+    words, n = numkeys(r)
+    out = ([zsets(r)] if store else []) + words
+    for _ in range(r.choice([0, 0, 1, 1, 2, 3])):
+        out += r.choice([weights(r, n), [case(r, "AGGREGATE"), r.choice(["SUM", "min", "MAX", "foo"] if r.random() < 0.1 else ["SUM", "min", "MAX"])],
+                         [case(r, "WITHSCORES")]] if not diff or r.random() < 0.1 else [[case(r, "WITHSCORES")]])
+    return out
+
+
+def zrange_ends(r, by):
+    if by == "BYSCORE":
+        return [r.choice(SCORE_ENDS), r.choice(SCORE_ENDS)]
+    if by == "BYLEX":
+        return [r.choice(LEX_ENDS), r.choice(LEX_ENDS)]
+    return [r.choice(INDEXES), r.choice(INDEXES)]
+
+
+def zlimit(r):
+    return [case(r, "LIMIT"), r.choice(["0", "1", "2", "-1", "5"]), r.choice(["1", "2", "-1", "0", "10"])] if r.random() < 0.4 else []
+
+
+def zrange(r):
+    by = r.choice([None, None, "BYSCORE", "BYLEX"])
+    out = [[case(r, by)] if by else [], zlimit(r) if by or r.random() < 0.1 else [],
+           [case(r, "REV")] if r.random() < 0.4 else [], [case(r, "WITHSCORES")] if r.random() < 0.4 else [],
+           [r.choice(["FOO", "BYLEX", "REV", "LIMIT"])] if r.random() < 0.03 else []]
+    r.shuffle(out)
+    return zrange_ends(r, by) + [w for words in out for w in words]
+
+
+def zrange_old(r, by):
+    return [zsets(r)] + zrange_ends(r, by) + zlimit(r) + ([case(r, "WITHSCORES")] if r.random() < 0.3 else [])
+
+
+GRAMMARS.update({
+    "ZADD": lambda r: [zsets(r)] + options(r, {"NX": None, "XX": None, "GT": None, "LT": None, "CH": None, "INCR": None}, 2) * (r.random() < 0.4) +
+    [w for _ in range(r.choice([1, 1, 2, 3, 5, 20])) for w in (score(r), r.choice(MEMBERS))] + some(r, SCORES, 0, 1) * (r.random() < 0.05),
+    "ZINCRBY": lambda r: [zsets(r), score(r), r.choice(MEMBERS)],
+    "ZREM": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
+    "ZCARD": lambda r: [zsets(r)],
+    "ZSCORE": lambda r: [zsets(r), r.choice(MEMBERS)],
+    "ZMSCORE": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
+    "ZRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZREVRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZCOUNT": lambda r: [zsets(r), r.choice(SCORE_ENDS), r.choice(SCORE_ENDS)],
+    "ZLEXCOUNT": lambda r: [zsets(r), r.choice(LEX_ENDS), r.choice(LEX_ENDS)],
+    "ZRANGE": lambda r: [zsets(r)] + zrange(r),
+    "ZRANGESTORE": lambda r: [zsets(r), zsets(r)] + [w for w in zrange(r) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
+    "ZREVRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
+    "ZRANGEBYLEX": lambda r: zrange_old(r, "BYLEX"),
+    "ZREVRANGEBYLEX": lambda r: zrange_old(r, "BYLEX"),
+    "ZREVRANGE": lambda r: zrange_old(r, None),
+    "ZREMRANGEBYRANK": lambda r: [zsets(r)] + zrange_ends(r, None),
+    "ZREMRANGEBYSCORE": lambda r: [zsets(r)] + zrange_ends(r, "BYSCORE"),
+    "ZREMRANGEBYLEX": lambda r: [zsets(r)] + zrange_ends(r, "BYLEX"),
+    "ZPOPMIN": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
+    "ZPOPMAX": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
+    "ZMPOP": lambda r: numkeys(r)[0] + [case(r, r.choice(["MIN", "MAX", "MIN", "MAX", "FOO"]))] + options(r, {"COUNT": INDEXES}, 2),
+    "ZUNION": zcombine,
+    "ZINTER": zcombine,
+    "ZDIFF": lambda r: zcombine(r, diff=True),
+    "ZUNIONSTORE": lambda r: [w for w in zcombine(r, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZINTERSTORE": lambda r: [w for w in zcombine(r, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZDIFFSTORE": lambda r: [w for w in zcombine(r, True, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZINTERCARD": lambda r: numkeys(r)[0] + options(r, {"LIMIT": INDEXES}, 1),
+})
+
+
+# ---- positions ----
+GEOS = ["g1", "g2", "g3", "none", "z1"]
+PLACES = ["Palermo", "Catania", "Rome", "a", "b", "c", "d", "e", "f", "h", ""]
+UNITS = ["m", "km", "ft", "mi", "KM"]
+LONGITUDES = ["13.361389", "15.087269", "12.5", "0", "-73.935242", "180", "-180", "179.99", "-179.99", "10", "14", "100", "181", "x"]
+LATITUDES = ["38.115556", "37.502669", "41.9", "0", "40.730610", "85.05112878", "-85.05112878", "-33.5", "70", "38", "37", "-10", "86", "x"]
+RADII = ["0", "1", "100", "200", "1000", "5000", "20000", "0.5", "166274.15", "500000", "2000000", "-1", "x"]
+
+
+def place(r):
+    bad = r.random() < 0.04
+    if r.random() < 0.4:
+        return ["%.6f" % r.uniform(10, 20), "%.6f" % r.uniform(35, 45)]
+    return [r.choice(LONGITUDES if bad else LONGITUDES[:-2]), r.choice(LATITUDES if bad else LATITUDES[:-2])]
+
+
+def radius(r):
+    return [r.choice(RADII if r.random() < 0.05 else RADII[:-2]), r.choice(UNITS if r.random() < 0.97 else ["foo"])]
+
+
+def geo_shape(r):
+    kind = r.randrange(5)
+    if kind == 4:
+        n = r.randint(3, 6)
+        return [case(r, "BYPOLYGON"), str(n)] + [w for _ in range(n) for w in place(r)]
+    center = [case(r, "FROMMEMBER"), r.choice(PLACES)] if r.random() < 0.5 else [case(r, "FROMLONLAT")] + place(r)
+    shape = [case(r, "BYRADIUS")] + radius(r) if kind < 2 else [case(r, "BYBOX"), r.choice(RADII[:-2])] + radius(r)
+    return center + shape if r.random() < 0.97 else r.choice([center, shape, shape + shape])
+
+
+def geo_words(r, store=False):
+    out = []
+    if r.random() < 0.6:
+        out += [case(r, r.choice(["ASC", "DESC"]))]
+    if r.random() < 0.4:
+        out += [case(r, "COUNT"), r.choice(["1", "2", "3", "100", "0", "-1", "x"] if r.random() < 0.1 else ["1", "2", "3", "100"])]
+        if r.random() < 0.4:
+            out += [case(r, "ANY")]
+    for word in ["WITHDIST", "WITHCOORD", "WITHHASH"]:
+        if r.random() < (0.02 if store else 0.3):
+            out.append(case(r, word))
+    return out
+
+
+def geo_store(r):
+    return [case(r, r.choice(["STORE", "STOREDIST"])), r.choice(GEOS)] if r.random() < 0.25 else []
+
+
+GRAMMARS.update({
+    "GEOADD": lambda r: [r.choice(GEOS)] + options(r, {"NX": None, "XX": None, "CH": None}, 2) * (r.random() < 0.2) +
+    [w for _ in range(r.choice([1, 1, 2, 5, 12])) for w in place(r) + [r.choice(PLACES)]],
+    "GEODIST": lambda r: [r.choice(GEOS), r.choice(PLACES), r.choice(PLACES)] + some(r, UNITS + ["foo"], 0, 1),
+    "GEOHASH": lambda r: [r.choice(GEOS)] + some(r, PLACES, 0, 3),
+    "GEOPOS": lambda r: [r.choice(GEOS)] + some(r, PLACES, 0, 3),
+    "GEOSEARCH": lambda r: [r.choice(GEOS)] + geo_shape(r) + geo_words(r),
+    "GEOSEARCHSTORE": lambda r: [r.choice(GEOS), r.choice(GEOS)] + geo_shape(r) + geo_words(r, True) + ["STOREDIST"] * (r.random() < 0.3),
+    "GEORADIUS": lambda r: [r.choice(GEOS)] + place(r) + radius(r) + geo_words(r, r.random() < 0.3) + geo_store(r),
+    "GEORADIUS_RO": lambda r: [r.choice(GEOS)] + place(r) + radius(r) + geo_words(r),
+    "GEORADIUSBYMEMBER": lambda r: [r.choice(GEOS), r.choice(PLACES)] + radius(r) + geo_words(r, r.random() < 0.3) + geo_store(r),
+    "GEORADIUSBYMEMBER_RO": lambda r: [r.choice(GEOS), r.choice(PLACES)] + radius(r) + geo_words(r),
+})
+
+
 # ---- bitmaps ----
 BITS = ["0", "1", "5", "7", "8", "9", "23", "64", "100", "1000", "-1", "4294967296", "x", "", "9999999999999999999"]
 WIDTHS = ["u1", "u2", "u7", "u8", "u16", "u31", "u32", "u63", "i1", "i2", "i8", "i17", "i63", "i64", "u64", "i65", "u0", "i", "x8", "", "U8"]

@@ -15,6 +15,7 @@
     X(connection)           \
     X(dump)                 \
     X(expire)               \
+    X(geo)                  \
     X(generic)              \
     X(hash)                 \
     X(hash_expire)          \

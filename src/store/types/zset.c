@@ -23,24 +23,6 @@ static inline struct zset_object *object_of(const struct found *f)
 
 /* ---- the packed form ---- */
 
-static double packed_score(struct packed p, size_t at)
-{
-    struct packed_item item;
-    double score = 0;
-    packed_get(p, at, &item);
-    if (item.is_integer)
-        return (double)item.integer;
-    (void)number_parse_double(item.bytes, &score);
-    return score;
-}
-
-static struct slice score_text(double score, char *out)
-{
-    if (score == 0)
-        score = 0; /* not -0 */
-    return (struct slice){out, number_format_double(out, score)};
-}
-
 /* The number of the pair and where it is. */
 struct pair_at {
     size_t rank, at;
@@ -52,7 +34,7 @@ static struct pair_at packed_place(struct packed p, double score, struct slice m
     struct pair_at here = {0, packed_first(p)};
     while (here.at < p.size) {
         size_t score_at = packed_next(p, here.at);
-        double there = packed_score(p, score_at);
+        double there = zset_packed_score(p, score_at);
         if (there > score)
             break;
         if (there == score) {
@@ -72,7 +54,7 @@ static bool packed_put(struct found *f, struct slice member, double score)
     char text[NUMBER_DOUBLE_MAX_SIZE];
     struct packed p = entry_packed(f->entry);
     struct packed_store store = value_packed_store(f);
-    const struct slice pair[2] = {member, score_text(score, text)};
+    const struct slice pair[2] = {member, zset_packed_text(score, text)};
     return packed_insert(&store, p, packed_place(p, score, member).at, pair, 2);
 }
 
@@ -83,16 +65,17 @@ static bool packed_rescore(struct found *f, size_t at, struct slice member, doub
     char text[NUMBER_DOUBLE_MAX_SIZE], before[NUMBER_DOUBLE_MAX_SIZE];
     struct packed p = entry_packed(f->entry);
     struct packed_store store = value_packed_store(f);
-    double old = packed_score(p, packed_next(p, at));
-    if (packed_item_size(score_text(score, text)) == packed_item_size(score_text(old, before))) {
+    double old = zset_packed_score(p, packed_next(p, at));
+    if (packed_item_size(zset_packed_text(score, text)) ==
+        packed_item_size(zset_packed_text(old, before))) {
         size_t next = packed_next(p, packed_next(p, at));
         size_t prev_score = packed_prev(p, at);
-        bool stays = (next == p.size || packed_score(p, packed_next(p, next)) > score) &&
-                     (prev_score == 0 || packed_score(p, prev_score) < score);
+        bool stays = (next == p.size || zset_packed_score(p, packed_next(p, next)) > score) &&
+                     (prev_score == 0 || zset_packed_score(p, prev_score) < score);
         if (stays)
-            return packed_replace(&store, p, packed_next(p, at), score_text(score, text));
+            return packed_replace(&store, p, packed_next(p, at), zset_packed_text(score, text));
     }
-    const struct slice pair[2] = {member, score_text(score, text)};
+    const struct slice pair[2] = {member, zset_packed_text(score, text)};
     struct pair_at to = packed_place(p, score, member);
     if (!packed_insert(&store, p, to.at, pair, 2))
         return false;
@@ -105,20 +88,9 @@ static bool packed_rescore(struct found *f, size_t at, struct slice member, doub
 
 static bool to_object(struct transaction *tx, struct found *f)
 {
-    struct zset_object *o = zset_object_new(&tx->keyspace->secret);
+    struct zset_object *o = zset_object_of_packed(&tx->keyspace->secret, entry_packed(f->entry));
     if (!o)
         return false;
-    struct packed p = entry_packed(f->entry);
-    for (size_t at = packed_first(p); at < p.size;) {
-        struct packed_item name;
-        packed_get(p, at, &name);
-        size_t score_at = packed_next(p, at);
-        if (!zset_object_add(o, packed_text(&name), packed_score(p, score_at))) {
-            zset_object_free(o);
-            return false;
-        }
-        at = packed_next(p, score_at);
-    }
     if (value_become_object(f, ENCODING_TREE, o))
         return true;
     zset_object_free(o);
@@ -162,7 +134,7 @@ static bool find(const struct found *f, struct slice member, struct member_at *o
         out->at = packed_find(p, packed_first(p), 2, member);
         if (out->at == p.size)
             return false;
-        out->score = packed_score(p, packed_next(p, out->at));
+        out->score = zset_packed_score(p, packed_next(p, out->at));
         return true;
     }
     const struct element *e = element_table_find(&object_of(f)->members, member, &out->place);
@@ -260,7 +232,7 @@ static size_t before(const struct zset_view *v, const struct score_bound *b)
     for (size_t at = packed_first(p); at < p.size; n++) {
         size_t score_at = packed_next(p, at);
         if (b->kind == BOUND_SCORE) {
-            double score = packed_score(p, score_at);
+            double score = zset_packed_score(p, score_at);
             if (b->after ? score > b->score : score >= b->score)
                 break;
         } else {
@@ -317,7 +289,7 @@ static void visit_packed(struct packed p, struct zset_ranks ranks, bool reverse,
         struct packed_item name;
         packed_get(p, at, &name);
         size_t score_at = packed_next(p, at);
-        visit(context, packed_text(&name), packed_score(p, score_at));
+        visit(context, packed_text(&name), zset_packed_score(p, score_at));
         if (!reverse)
             at = packed_next(p, score_at);
         else if (left > 1)

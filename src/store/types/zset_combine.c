@@ -4,7 +4,6 @@
  */
 #include "store/types/zset_combine.h"
 
-#include "base/number.h"
 #include "store/types/value.h"
 #include "store/types/zset_object.h"
 
@@ -46,23 +45,35 @@ enum store_result zset_input_open(struct transaction *tx, struct store_key key,
                                   struct zset_input *input)
 {
     input->weight = 1;
-    return zset_open(tx, key, LOOKUP_READ, &input->view);
+    input->set = (struct set_view){0};
+    enum store_result rc = zset_open(tx, key, LOOKUP_READ, &input->view);
+    return rc == STORE_WRONG_TYPE ? set_open(tx, key, LOOKUP_PEEK, &input->set) : rc;
 }
 
 static size_t input_count(const struct zset_input *input)
 {
-    return zset_count(&input->view);
+    return zset_count(&input->view) + set_count(&input->set);
 }
 
 static bool input_score(const struct zset_input *input, struct slice member, double *score)
 {
-    return zset_score(&input->view, member, score);
+    if (!input->set.entry)
+        return zset_score(&input->view, member, score);
+    *score = 1;
+    return set_contains(&input->set, member);
 }
 
 static void input_each(const struct zset_input *input, zset_visit_fn visit, void *context)
 {
     if (input->view.f.entry)
         zset_entry_each(input->view.f.entry, visit, context);
+    if (!input->set.entry)
+        return;
+    struct set_iterator it;
+    struct slice member;
+    set_iterate(&input->set, &it);
+    while (set_next(&it, &member))
+        visit(context, member, 1);
 }
 
 /* ---- arithmetic ---- */
@@ -200,58 +211,27 @@ uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limi
 
 /* ---- storing ---- */
 
-struct sizes {
-    size_t longest, bytes;
-};
-
-static struct slice whole_text(double score, char *out)
+/* An entry with the members packed in `size` bytes. NULL: out of memory. */
+static struct entry *packed_entry(struct slice key, const struct zset_object *o, size_t size)
 {
-    if (score == 0)
-        score = 0; /* not -0 */
-    return (struct slice){out, number_format_double(out, score)};
-}
-
-static void measure(void *context, struct slice member, double score)
-{
-    struct sizes *s = context;
-    char text[NUMBER_DOUBLE_MAX_SIZE];
-    if (member.size > s->longest)
-        s->longest = member.size;
-    s->bytes += packed_item_size(member) + packed_item_size(whole_text(score, text));
-}
-
-static void write_pair(void *context, struct slice member, double score)
-{
-    unsigned char **to = context;
-    char text[NUMBER_DOUBLE_MAX_SIZE];
-    *to = packed_write(*to, member);
-    *to = packed_write(*to, whole_text(score, text));
-}
-
-/* An entry with the members packed. NULL: out of memory. */
-static struct entry *packed_entry(struct slice key, const struct zset_object *o, size_t bytes)
-{
-    bool is_inline = PACKED_HEAD + bytes <= ENTRY_INLINE_MAX;
-    size_t size = PACKED_HEAD + bytes;
+    bool is_inline = size <= ENTRY_INLINE_MAX;
     struct entry *e = entry_new(key, TYPE_ZSET, ENCODING_PACKED,
                                 is_inline ? size : sizeof(struct blob *), EXPIRY_NONE);
     if (!e)
         return NULL;
-    unsigned char *to = entry_value(e);
-    if (!is_inline) {
-        struct blob *blob = blob_new(size);
-        if (!blob) {
-            entry_free(e);
-            return NULL;
-        }
-        blob->size = size;
-        e->flags |= ENTRY_BLOCK;
-        entry_set_block(e, blob);
-        to = (unsigned char *)blob->bytes;
+    if (is_inline) {
+        zset_object_pack(o, entry_value(e));
+        return e;
     }
-    packed_set_count(to, 2 * zset_object_count(o));
-    to += PACKED_HEAD;
-    zset_result_each(o, write_pair, &to);
+    struct blob *blob = blob_new(size);
+    if (!blob) {
+        entry_free(e);
+        return NULL;
+    }
+    blob->size = size;
+    e->flags |= ENTRY_BLOCK;
+    entry_set_block(e, blob);
+    zset_object_pack(o, (unsigned char *)blob->bytes);
     return e;
 }
 
@@ -268,25 +248,18 @@ static struct entry *object_entry(struct slice key, struct zset_object *o)
 enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_object *o,
                              const char *event, size_t *count)
 {
-    const struct type_limits *limits = keyspace_limits(tx->keyspace);
-    struct sizes sizes = {0};
     *count = zset_object_count(o);
     if (*count == 0) {
         zset_object_free(o);
         keyspace_delete(tx, key, true);
         return STORE_OK;
     }
-    bool fits = *count <= (uint64_t)type_limit(&limits->zset_max_listpack_entries);
-    if (fits)
-        zset_result_each(o, measure, &sizes);
-    fits = fits && sizes.longest <= (uint64_t)type_limit(&limits->zset_max_listpack_value);
-    struct entry *e = fits ? packed_entry(key.name, o, sizes.bytes) : object_entry(key.name, o);
+    size_t size = zset_object_packed_size(o, keyspace_limits(tx->keyspace));
+    struct entry *e = size ? packed_entry(key.name, o, size) : object_entry(key.name, o);
     enum store_result rc = e ? value_put(tx, key, e) : STORE_NO_MEMORY;
-    if (rc != STORE_OK && e && !fits)
-        e->flags &= (uint8_t)~ENTRY_BLOCK; /* the object is freed below */
     if (rc != STORE_OK && e)
-        entry_free(e);
-    if (rc != STORE_OK || fits)
+        entry_free(e); /* and the object, if it is in there */
+    if (size != 0 || !e)
         zset_object_free(o);
     if (rc == STORE_OK)
         value_changed(tx, key, EVENT_ZSET, event, 1);
@@ -298,7 +271,7 @@ enum store_result zset_store_range(struct transaction *tx, struct store_key key,
                                    size_t *count)
 {
     static const double weight = 1;
-    struct zset_input input = {*source, weight};
+    struct zset_input input = {.view = *source, .weight = weight};
     struct gathering g = {
         .result = zset_result_new(tx), .aggregate = ZSET_SUM, .inputs = &input, .count = 1};
     if (!g.result)

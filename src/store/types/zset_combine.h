@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "store/types/set.h"
 #include "store/types/zset.h"
 
 struct zset_object;
@@ -12,9 +13,11 @@ struct zset_object;
 enum zset_operation { ZSET_UNION, ZSET_INTER, ZSET_DIFF };
 enum zset_aggregate { ZSET_SUM, ZSET_MIN, ZSET_MAX };
 
-/* What goes in: a sorted set that is there, or nothing; and what its scores are multiplied by. */
+/* What goes in: a sorted set, a set, whose members count as having the score 1, or nothing; and what scores are multiplied
+ * by. */
 struct zset_input {
     struct zset_view view;
+    struct set_view set;
     double weight;
 };
 /* Opens the key for reading, with weight 1. STORE_OK, STORE_MISSING or STORE_WRONG_TYPE. */

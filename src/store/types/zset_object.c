@@ -2,8 +2,10 @@
 #include "store/types/zset_object.h"
 
 #include "base/check.h"
+#include "base/number.h"
 #include "store/digest.h"
 #include "store/entry.h"
+#include "store/type_limits.h"
 #include "store/types/type_ops.h"
 #include "store/types/zset.h"
 
@@ -76,6 +78,71 @@ void zset_object_remove_rank(struct zset_object *o, size_t rank)
     struct element_place place;
     (void)element_table_find(&o->members, element_name(e), &place);
     element_table_remove_at(&o->members, &place);
+}
+
+/* ---- the packed form ---- */
+
+double zset_packed_score(struct packed p, size_t at)
+{
+    struct packed_item item;
+    double score = 0;
+    packed_get(p, at, &item);
+    if (item.is_integer)
+        return (double)item.integer;
+    (void)number_parse_double(item.bytes, &score);
+    return score;
+}
+
+struct slice zset_packed_text(double score, char *out)
+{
+    if (score == 0)
+        score = 0; /* not -0 */
+    return (struct slice){out, number_format_double(out, score)};
+}
+
+struct zset_object *zset_object_of_packed(const struct siphash_key *secret, struct packed p)
+{
+    struct zset_object *o = zset_object_new(secret);
+    for (size_t at = packed_first(p); o && at < p.size;) {
+        struct packed_item name;
+        packed_get(p, at, &name);
+        size_t score_at = packed_next(p, at);
+        if (!zset_object_add(o, packed_text(&name), zset_packed_score(p, score_at))) {
+            zset_object_free(o);
+            return NULL;
+        }
+        at = packed_next(p, score_at);
+    }
+    return o;
+}
+
+size_t zset_object_packed_size(const struct zset_object *o, const struct type_limits *limits)
+{
+    uint64_t longest = (uint64_t)type_limit(&limits->zset_max_listpack_value);
+    size_t bytes = PACKED_HEAD;
+    if (o->order.count > (uint64_t)type_limit(&limits->zset_max_listpack_entries))
+        return 0;
+    struct score_place at = score_tree_at(&o->order, 0);
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at)) {
+        char text[NUMBER_DOUBLE_MAX_SIZE];
+        if (element_name(e).size > longest)
+            return 0;
+        bytes += packed_item_size(element_name(e)) +
+                 packed_item_size(zset_packed_text(element_score(e), text));
+    }
+    return bytes;
+}
+
+void zset_object_pack(const struct zset_object *o, unsigned char *to)
+{
+    packed_set_count(to, 2 * o->order.count);
+    to += PACKED_HEAD;
+    struct score_place at = score_tree_at(&o->order, 0);
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at)) {
+        char text[NUMBER_DOUBLE_MAX_SIZE];
+        to = packed_write(to, element_name(e));
+        to = packed_write(to, zset_packed_text(element_score(e), text));
+    }
 }
 
 /* ---- the type's row ---- */

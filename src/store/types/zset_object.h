@@ -5,8 +5,10 @@
 #pragma once
 
 #include "store/index/element_table.h"
+#include "store/index/packed.h"
 #include "store/index/score_tree.h"
 
+struct type_limits;
 struct type_ops;
 
 struct zset_object {
@@ -23,6 +25,20 @@ bool zset_object_rescore(struct zset_object *o, const struct element_place *plac
 /* False: there is no such member. */
 bool zset_object_remove(struct zset_object *o, struct slice member);
 void zset_object_remove_rank(struct zset_object *o, size_t rank);
+
+/* ---- to and from the packed form: member before score, whole scores as integers, never -0 ---- */
+
+/* The score at `at`. */
+double zset_packed_score(struct packed p, size_t at);
+/* The text of a score there; `out` has NUMBER_DOUBLE_MAX_SIZE bytes. */
+struct slice zset_packed_text(double score, char *out);
+/* NULL: out of memory. The members are all different. */
+struct zset_object *zset_object_of_packed(const struct siphash_key *secret, struct packed p);
+/* Bytes it would take; 0: beyond the limits of the packed form. */
+size_t zset_object_packed_size(const struct zset_object *o, const struct type_limits *limits);
+/* Writes as many. */
+void zset_object_pack(const struct zset_object *o, unsigned char *to);
+
 void zset_object_verify(const struct zset_object *o);
 
 static inline size_t zset_object_count(const struct zset_object *o)
