@@ -446,7 +446,9 @@ def time_of(r, absolute, ms):
 
 def hash_expire(absolute, ms):
     def words(r):
-        conditions = [] if r.random() < 0.5 else [r.choice(["NX", "XX", "GT", "LT", "nx", "Gt"]) for _ in range(r.choice([1, 1, 1, 2, 3]))]
+        # what is later than what from now on depends on the clock
+        known = ["NX", "XX", "GT", "LT", "nx", "Gt"] if absolute else ["NX", "XX", "nx"]
+        conditions = [] if r.random() < 0.5 else [r.choice(known) for _ in range(r.choice([1, 1, 1, 2, 3]))]
         return [hashes(r), time_of(r, absolute, ms)] + conditions + ([] if r.random() < 0.98 else ["FOO"]) + some_fields(r)
     return words
 
