@@ -169,3 +169,15 @@
 #define ERR_TIMEOUT_RANGE    "ERR timeout is out of range"
 #define ERR_SUBCOMMAND_WORDS \
     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
+#define ERR_STREAM_NEEDED                                                                     \
+    "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want " \
+    "to use the MKSTREAM option to create an empty stream automatically."
+#define ERR_STREAM_BUSY            "BUSYGROUP Consumer Group name already exists"
+#define ERR_STREAM_READ_SIGN       "ERR value for ENTRIESREAD must be positive or -1"
+#define ERR_STREAM_NO_GROUP        "NOGROUP No such consumer group '%.*s' for key name '%.*s'"
+#define ERR_STREAM_NO_KEY_OR_GROUP "NOGROUP No such key '%.*s' or consumer group '%.*s'"
+#define ERR_STREAM_CLAIM_IDLE      "ERR Invalid min-idle-time argument for XCLAIM"
+#define ERR_STREAM_AUTOCLAIM_IDLE  "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+#define ERR_STREAM_CLAIM_NUMBER    "ERR Invalid %s option argument for XCLAIM"
+#define ERR_STREAM_CLAIM_OPTION    "ERR Unrecognized XCLAIM option '%.*s'"
+#define ERR_STREAM_COUNT           "ERR COUNT must be > 0"

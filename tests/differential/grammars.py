@@ -446,7 +446,9 @@ def time_of(r, absolute, ms):
 
 def hash_expire(absolute, ms):
     def words(r):
-        conditions = [] if r.random() < 0.5 else [r.choice(["NX", "XX", "GT", "LT", "nx", "Gt"]) for _ in range(r.choice([1, 1, 1, 2, 3]))]
+        # what is later than what from now on depends on the clock
+        known = ["NX", "XX", "GT", "LT", "nx", "Gt"] if absolute else ["NX", "XX", "nx"]
+        conditions = [] if r.random() < 0.5 else [r.choice(known) for _ in range(r.choice([1, 1, 1, 2, 3]))]
         return [hashes(r), time_of(r, absolute, ms)] + conditions + ([] if r.random() < 0.98 else ["FOO"]) + some_fields(r)
     return words
 
@@ -538,7 +540,44 @@ GRAMMARS.update({
     "XSETID": lambda r: [streams(r), entry_id(r)] + options(r, {"ENTRIESADDED": INTS[:8], "MAXDELETEDID": IDS}, 2),
     "XREAD": lambda r: options(r, {"COUNT": INTS[:6], "NOACK": None} if r.random() < 0.05 else {"COUNT": INTS[:6]}, 1) +
     read_streams(r, lambda r: r.choice(["0", "0", "$", "+", entry_id(r)])),
+    "XGROUP": lambda r: x_group(r),
+    "XREADGROUP": lambda r: ["GROUP", group(r), consumer(r)] + options(r, {"COUNT": INTS[:6], "NOACK": None}, 1) +
+    read_streams(r, lambda r: r.choice([">", ">", ">", "0", entry_id(r)])),
+    "XACK": lambda r: [streams(r), group(r)] + [entry_id(r) for _ in range(r.choice([1, 1, 2, 4]))],
+    "XPENDING": lambda r: [streams(r), group(r)] + r.choice([[], [], (["IDLE", r.choice(["0", "-5", "x", "99999999"])] if r.random() < 0.3 else []) +
+                                                     stream_range(r) + [r.choice(["1", "2", "10", "100", "0", "-1", "x"])] +
+                                                     ([consumer(r)] if r.random() < 0.4 else [])]),
+    "XCLAIM": lambda r: [streams(r), group(r), consumer(r), r.choice(["0", "0", "0", "-1", "x", "99999999"])] +
+    [entry_id(r) for _ in range(r.choice([1, 2, 3]))] +
+    options(r, {"IDLE": ["0", "5", "1000", "x", "-1"], "TIME": ["0", "5", "99999999999999", "-1", "x"], "RETRYCOUNT": ["0", "5", "-1", "x"],
+                "FORCE": None, "JUSTID": None, "LASTID": IDS}, 3),
+    "XAUTOCLAIM": lambda r: [streams(r), group(r), consumer(r), r.choice(["0", "0", "0", "-1", "x", "99999999"]), r.choice(["0", "-", entry_id(r), "(3"])] +
+    options(r, {"COUNT": ["1", "2", "5", "100", "0", "x"], "JUSTID": None}, 2),
+    "XINFO": lambda r: r.choice([["GROUPS", streams(r)], ["CONSUMERS", streams(r), group(r)], ["STREAM", streams(r)], ["STREAM", streams(r), "FULL"],
+                                 ["STREAM", streams(r), "FULL", "COUNT", r.choice(INTS[:6])]]),
 })
+
+
+def group(r):
+    return r.choice(["g1", "g1", "g2", "g2", "nog"] if r.random() < 0.2 else ["g1", "g2"])
+
+
+def consumer(r):
+    return r.choice(["c1", "c2", "c3", "c10", ""])
+
+
+def x_group(r):
+    what = r.choice(["CREATE", "CREATE", "CREATE", "SETID", "DESTROY", "CREATECONSUMER", "DELCONSUMER"])
+    out = [case(r, what), streams(r), group(r)]
+    if what in ("CREATE", "SETID"):
+        out.append(r.choice(["0", "$", entry_id(r)]))
+        out += options(r, {"ENTRIESREAD": ["0", "1", "5", "-1", "-2", "x"], "MKSTREAM": None}, 2)
+    elif what != "DESTROY":
+        out.append(consumer(r))
+    return out
+
+
+WEIGHTS.update({"XADD": 6, "XREADGROUP": 5, "XGROUP": 3, "XCLAIM": 2, "XAUTOCLAIM": 2})
 # ---- sets ----
 SETS = ["s1", "s2", "s3", "s4", "none", "k1"]
 MEMBERS = ["a", "b", "c", "1", "2", "3", "-7", "007", "", "9223372036854775807", "70000", "x" * 65]

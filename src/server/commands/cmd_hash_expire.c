@@ -132,7 +132,8 @@ static bool excluded(const struct option *options, const struct option *o, const
 static bool parse_options(const struct option *options, const struct slice *argv, size_t argc,
                           size_t words, struct args *out, const char **error)
 {
-    size_t fields = find_fields(argv, argc, 2);
+    size_t fields =
+        find_fields(argv, argc, 1); /* a key of that name is taken for it, as the peers do */
     out->present = 0;
     for (size_t i = 2; i < fields && fields < argc; i++) {
         const struct option *o = options;

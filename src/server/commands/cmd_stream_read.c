@@ -6,7 +6,6 @@
 #include "server/commands/stream_words.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
-#include "store/effects.h"
 
 struct reading {
     const struct call *call;
@@ -109,8 +108,11 @@ static bool start_of(const struct reading *r, const struct stream_object *s, siz
         return fail(r, ERR_STREAM_NEW_ONLY);
     if (sign == '>')
         return true;
-    if (sign != '$' && sign != '+')
-        return stream_id_word(r->call, word, after);
+    if (sign != '$' && sign != '+') {
+        bool ok = stream_id_word(r->call, word, after);
+        *is_new = ok && r->for_group && id_compare(*after, ID_MAX) == 0; /* as to the peers */
+        return ok;
+    }
     *after = s ? s->last_id : ID_MIN;
     if (sign == '+') /* the entry of the last id, if it is still there */
         (void)id_previous(after);
@@ -132,22 +134,6 @@ static bool check_stream(const struct reading *r, size_t nth)
         return false;
     }
     return start_of(r, s, nth, &after, &is_new);
-}
-
-/* The consumer, made if needed. NULL: out of memory. */
-static struct stream_consumer *consumer_of(const struct reading *r, struct stream_group *group,
-                                           struct store_key key)
-{
-    struct transaction *tx = r->call->tx;
-    struct stream_consumer *c = stream_consumer_find(group, r->consumer);
-    if (!c) {
-        c = stream_consumer_create(group, r->consumer, tx->now_ms);
-        if (!c)
-            return NULL;
-        stream_changed(tx, key, "xgroup-createconsumer", 1);
-    }
-    c->seen_ms = tx->now_ms;
-    return c;
 }
 
 /* What this consumer has got and not acknowledged, behind an id. */
@@ -235,7 +221,7 @@ static bool read_for_group(const struct reading *r, size_t nth, struct answer *a
     if (stream_write(r->call->tx, key, &s) != STORE_OK || !start_of(r, s, nth, &after, &is_new))
         return true;
     struct stream_group *g = stream_group_find(s, r->group);
-    struct stream_consumer *c = g ? consumer_of(r, g, key) : NULL;
+    struct stream_consumer *c = g ? stream_consumer_of(r->call, g, key, r->consumer) : NULL;
     if (!c)
         return false;
     if (!is_new) {
@@ -244,7 +230,7 @@ static bool read_for_group(const struct reading *r, size_t nth, struct answer *a
     } else if (s->length > 0 && id_compare(stream_object_edge(s, true), g->last_id) > 0) {
         begin(r, a, nth);
         show_new(r, s, g, c, g->last_id);
-        effects_dirty(r->call->tx, key.hash, 1);
+        stream_group_changed(r->call, key, 1);
     }
     return true;
 }

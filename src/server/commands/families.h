@@ -23,6 +23,8 @@
     X(memory)               \
     X(server)               \
     X(stream)               \
+    X(stream_claim)         \
+    X(stream_group)         \
     X(stream_read)          \
     X(set)                  \
     X(sort)                 \

@@ -176,3 +176,54 @@ void stream_info_stream(struct call *call)
     edge(call, s, "first-entry", false);
     edge(call, s, "last-entry", true);
 }
+
+void stream_info_groups(struct call *call)
+{
+    const struct stream_object *s;
+    enum store_result result = stream_read(call->tx, handler_key(call, 0, 2), &s);
+    if (result != STORE_OK) {
+        handler_error(call, result);
+        return;
+    }
+    size_t groups = stream_groups_count(s->groups);
+    reply_array(call->reply, groups);
+    for (size_t i = 0; i < groups; i++) {
+        const struct stream_group *g = (const struct stream_group *)s->groups->list.items[i];
+        reply_map(call->reply, 6);
+        name(call, "name");
+        reply_bulk(call->reply, g->named.name);
+        named_number(call, "consumers", (int64_t)g->consumers.count);
+        named_number(call, "pending", (int64_t)g->pending.count);
+        named_id(call, "last-delivered-id", g->last_id);
+        reply_read_and_lag(call, s, g);
+    }
+}
+
+void stream_info_consumers(struct call *call)
+{
+    const struct stream_object *s;
+    int64_t now_ms = call->tx->now_ms;
+    enum store_result result = stream_read(call->tx, handler_key(call, 0, 2), &s);
+    if (result != STORE_OK) {
+        handler_error(call, result);
+        return;
+    }
+    const struct stream_group *g = stream_group_find(s, call->argv[3]);
+    if (!g) {
+        stream_no_group(call);
+        return;
+    }
+    reply_array(call->reply, g->consumers.count);
+    for (size_t i = 0; i < g->consumers.count; i++) {
+        const struct stream_consumer *c = (const struct stream_consumer *)g->consumers.items[i];
+        reply_map(call->reply, 4);
+        name(call, "name");
+        reply_bulk(call->reply, c->named.name);
+        named_number(call, "pending", (int64_t)c->pending.count);
+        named_number(call, "idle", c->seen_ms > now_ms ? 0 : now_ms - c->seen_ms);
+        named_number(call, "inactive",
+                     c->active_ms < 0        ? -1
+                     : c->active_ms > now_ms ? 0
+                                             : now_ms - c->active_ms);
+    }
+}

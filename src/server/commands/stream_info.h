@@ -5,3 +5,5 @@
 
 void stream_info_help(struct call *call);
 void stream_info_stream(struct call *call);
+void stream_info_groups(struct call *call);
+void stream_info_consumers(struct call *call);

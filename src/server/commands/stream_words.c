@@ -4,6 +4,7 @@
 #include "base/number.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/effects.h"
 
 /* What is no plain number but one for strtoull: spaces and a sign before the digits; "-1" is the greatest. */
 static bool parse_odd(const char *text, uint64_t *out)
@@ -152,4 +153,37 @@ void stream_reply_range(const struct call *call, const struct stream_object *s, 
 bool stream_option(const struct call *call, size_t at, const char *word, size_t more)
 {
     return call->argc - at > more && slice_equal_nocase(call->argv[at], slice_of(word));
+}
+
+void stream_no_group(const struct call *call)
+{
+    struct slice key = call->argv[2], group = call->argv[3];
+    reply_errorf(call->reply, ERR_STREAM_NO_GROUP, (int)group.size, group.data, (int)key.size,
+                 key.data);
+}
+
+void stream_no_key_or_group(const struct call *call)
+{
+    struct slice key = call->argv[1], group = call->argv[2];
+    reply_errorf(call->reply, ERR_STREAM_NO_KEY_OR_GROUP, (int)key.size, key.data, (int)group.size,
+                 group.data);
+}
+
+struct stream_consumer *stream_consumer_of(const struct call *call, struct stream_group *group,
+                                           struct store_key key, struct slice name)
+{
+    struct stream_consumer *c = stream_consumer_find(group, name);
+    if (!c) {
+        c = stream_consumer_create(group, name, call->tx->now_ms);
+        if (!c)
+            return NULL;
+        stream_changed(call->tx, key, "xgroup-createconsumer", 1);
+    }
+    c->seen_ms = call->tx->now_ms;
+    return c;
+}
+
+void stream_group_changed(const struct call *call, struct store_key key, uint64_t dirty)
+{
+    effects_dirty(call->tx, key.hash, dirty);
 }

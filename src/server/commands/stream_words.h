@@ -28,3 +28,12 @@ void stream_reply_range(const struct call *call, const struct stream_object *s, 
 
 /* True if argv[at] is this word and `more` words follow. */
 bool stream_option(const struct call *call, size_t at, const char *word, size_t more);
+
+/* NOGROUP of a subcommand (key at argv[2], group at argv[3]), and of a command (argv[1], argv[2]). */
+void stream_no_group(const struct call *call);
+void stream_no_key_or_group(const struct call *call);
+/* The consumer, made if needed ("xgroup-createconsumer"), seen now. NULL: out of memory. */
+struct stream_consumer *stream_consumer_of(const struct call *call, struct stream_group *group,
+                                           struct store_key key, struct slice name);
+/* What a group has pending was changed, about which nobody is told but those who save. */
+void stream_group_changed(const struct call *call, struct store_key key, uint64_t dirty);

@@ -310,7 +310,8 @@ bool stream_group_lag(const struct stream_object *s, const struct stream_group *
 
 void stream_group_advance(const struct stream_object *s, struct stream_group *group, struct id id)
 {
-    if (group->entries_read != STREAM_READ_UNKNOWN && !has_gaps_from(s, id))
+    bool inside = id_compare(group->last_id, s->first_id) >= 0;
+    if (group->entries_read != STREAM_READ_UNKNOWN && inside && !has_gaps_from(s, group->last_id))
         group->entries_read++;
     else if (s->entries_added > 0)
         group->entries_read = stream_group_estimate_read(s, id);
