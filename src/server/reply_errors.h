@@ -13,6 +13,8 @@
 #define ERR_STRING_TOO_BIG "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
 #define ERR_DB_RANGE       "ERR DB index is out of range"
 #define ERR_OOM            "OOM command not allowed when used memory > 'maxmemory'."
+#define ERR_NOT_HLL        "WRONGTYPE Key is not a valid HyperLogLog string value."
+#define ERR_CORRUPT_HLL    "INVALIDOBJ Corrupted HLL object detected"
 #define ERR_NO_MEMORY      "OOM out of memory"
 #define ERR_NOAUTH         "NOAUTH Authentication required."
 #define ERR_EXECABORT      "EXECABORT Transaction discarded because of previous errors."

@@ -21,6 +21,8 @@ enum store_result {
     STORE_TOO_BIG,      /* the value would exceed the caller's limit */
     STORE_OUT_OF_RANGE, /* an offset or index is not allowed */
     STORE_SAME,         /* source and destination are the same */
+    STORE_NOT_HLL,      /* the string is no HyperLogLog */
+    STORE_CORRUPT,      /* the string looks like one, but its inside makes no sense */
     STORE_NO_MEMORY,    /* allocation failed: nothing was done */
 };
 

@@ -311,6 +311,16 @@ GRAMMARS.update({
 })
 
 
+# ---- HyperLogLogs ----
+HLLS = ["h1", "h2", "h3", "k1", "none"]
+GRAMMARS.update({
+    "PFADD": lambda r: [r.choice(HLLS)] + ["e%d" % r.randrange(10 ** r.randrange(1, 7)) for _ in range(r.choice([0, 1, 1, 2, 5, 40]))],
+    "PFCOUNT": lambda r: some(r, HLLS, 1, 3),
+    "PFMERGE": lambda r: some(r, HLLS, 1, 3),
+    "PFDEBUG": lambda r: [case(r, r.choice(["ENCODING", "DECODE", "TODENSE", "FOO"])), r.choice(HLLS)],
+})
+
+
 # ---- bitmaps ----
 BITS = ["0", "1", "5", "7", "8", "9", "23", "64", "100", "1000", "-1", "4294967296", "x", "", "9999999999999999999"]
 WIDTHS = ["u1", "u2", "u7", "u8", "u16", "u31", "u32", "u63", "i1", "i2", "i8", "i17", "i63", "i64", "u64", "i65", "u0", "i", "x8", "", "U8"]

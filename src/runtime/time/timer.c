@@ -219,7 +219,8 @@ void tu__timer_start(struct tu__timer *t, int64_t when_ns, void (*fire)(struct t
 bool tu__timer_disarm(struct tu__timer *t)
 {
     struct p *p = t->p;
-    if (!p || !(atomic_load_explicit(&t->state, memory_order_relaxed) & ARMED))
+    /* acquire: pairs with the release in tu__timers_run, which has read what the caller may now write */
+    if (!p || !(atomic_load_explicit(&t->state, memory_order_acquire) & ARMED))
         return false;
     tu__lock(&p->timers.lock);
     uint32_t state = atomic_load_explicit(&t->state, memory_order_relaxed);
@@ -263,9 +264,11 @@ int64_t tu__timers_run(struct p *p, int64_t now_ns)
             break;
         }
         heap_remove(h, t);
-        atomic_fetch_add_explicit(&t->state, RUNNER - ARMED, memory_order_relaxed);
         void (*fire)(struct tu__timer *, void *) = t->fire;
         void *arg = t->arg;
+        /* release: pairs with the acquire in tu__timer_disarm; from here on the timer may be armed again, with another
+         * fire, under another P's lock */
+        atomic_fetch_add_explicit(&t->state, RUNNER - ARMED, memory_order_release);
         tu__unlock(&h->lock);
         fire(t, arg);
         /* release: pairs with the acquire in tu__timer_stop */

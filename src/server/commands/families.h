@@ -19,6 +19,7 @@
     X(generic)              \
     X(hash)                 \
     X(hash_expire)          \
+    X(hyperloglog)          \
     X(list)                 \
     X(memory)               \
     X(server)               \

@@ -50,6 +50,8 @@ void handler_error(const struct call *call, enum store_result result)
     case STORE_TOO_BIG: text = ERR_STRING_TOO_BIG; break;
     case STORE_OUT_OF_RANGE: text = ERR_OUT_OF_RANGE; break;
     case STORE_SAME: text = ERR_SAME_OBJECT; break;
+    case STORE_NOT_HLL: text = ERR_NOT_HLL; break;
+    case STORE_CORRUPT: text = ERR_CORRUPT_HLL; break;
     case STORE_NO_MEMORY: text = ERR_NO_MEMORY; break;
     case STORE_OK:
     case STORE_NOT_MET:

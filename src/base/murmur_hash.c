@@ -1,0 +1,36 @@
+/* murmur_hash.c - see murmur_hash.h. Words are read byte by byte where the machine is not little-endian: __builtin_bswap64
+ * below. */
+#include "base/murmur_hash.h"
+
+#include <string.h>
+
+#define MULTIPLIER UINT64_C(0xc6a4a7935bd1e995)
+
+static uint64_t mix(uint64_t word)
+{
+    word *= MULTIPLIER;
+    word ^= word >> 47;
+    return word * MULTIPLIER;
+}
+
+uint64_t murmur_hash_64a(const void *bytes, size_t size, uint64_t seed)
+{
+    const unsigned char *p = bytes;
+    uint64_t hash = seed ^ size * MULTIPLIER, word;
+    for (; size >= 8; size -= 8, p += 8) {
+        memcpy(&word, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+        word = __builtin_bswap64(word);
+#endif
+        hash = (hash ^ mix(word)) * MULTIPLIER;
+    }
+    if (size > 0) {
+        word = 0;
+        while (size-- > 0)
+            word = word << 8 | p[size];
+        hash = (hash ^ word) * MULTIPLIER;
+    }
+    hash ^= hash >> 47;
+    hash *= MULTIPLIER;
+    return hash ^ hash >> 47;
+}
