@@ -120,9 +120,10 @@ static void move_tail(unsigned char *bytes, size_t size, size_t at, size_t remov
         memmove(bytes + at + inserted, bytes + at + removed, size - at - removed);
 }
 
+/* An eighth. A half cost hashes of 500 small fields 9 % more memory, and HSET no measurable time less. */
 static size_t with_slack(size_t size)
 {
-    return size < (1u << 16) ? size + size / 2 : size + size / 8;
+    return size + size / 8;
 }
 
 static unsigned char *splice_inline(struct found *f, size_t at, size_t removed, size_t inserted)
