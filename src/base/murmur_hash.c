@@ -1,5 +1,4 @@
-/* murmur_hash.c - see murmur_hash.h. Words are read byte by byte where the machine is not little-endian: __builtin_bswap64
- * below. */
+/* murmur_hash.c - see murmur_hash.h. Words are little-endian on every machine: the hash is part of a format. */
 #include "base/murmur_hash.h"
 
 #include <string.h>

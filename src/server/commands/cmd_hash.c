@@ -298,32 +298,20 @@ static void scan_field(void *context, struct slice field, struct slice value)
 
 static void scan_nobody(void *context, struct slice field, struct slice value) {}
 
-static const char *check_count(struct slice word, struct args *out)
-{
-    int64_t count;
-    if (!number_parse_int64(word, &count))
-        return ERR_NOT_INTEGER;
-    return count < 1 ? ERR_SYNTAX : NULL;
-}
-
 /* The cursor comes before the fields: a first pass over the same buckets, which visits nobody, tells it. */
 static void scan_hash(struct call *call, const struct hash_view *v, uint64_t cursor)
 {
-    const struct args *args = call->args;
-    struct scan s = {.reply = call->reply, .any = true, .values = !args_has(args, SCAN_NOVALUES)};
-    int64_t count = 10;
-    if (args_has(args, SCAN_COUNT))
-        (void)number_parse_int64(call->argv[args_at(args, SCAN_COUNT)], &count);
-    if (args_has(args, SCAN_MATCH)) {
-        s.pattern = call->argv[args_at(args, SCAN_MATCH)];
-        s.any = glob_is_any(s.pattern);
-    }
+    struct handler_scan options = handler_scan_options(call, SCAN_MATCH, SCAN_COUNT);
+    struct scan s = {.reply = call->reply,
+                     .pattern = options.pattern,
+                     .any = options.any,
+                     .values = !args_has(call->args, SCAN_NOVALUES)};
     reply_array(call->reply, 2);
-    uint64_t next = hash_scan(v, cursor, (uint64_t)count, scan_nobody, NULL);
+    uint64_t next = hash_scan(v, cursor, options.count, scan_nobody, NULL);
     char digits[NUMBER_INT64_MAX_SIZE];
     reply_bulk(call->reply, (struct slice){digits, number_format_uint64(digits, next)});
     struct reply_mark mark = reply_deferred_begin(call->reply);
-    hash_scan(v, cursor, (uint64_t)count, scan_field, &s);
+    hash_scan(v, cursor, options.count, scan_field, &s);
     reply_deferred_array(call->reply, mark, s.count);
 }
 
@@ -509,7 +497,7 @@ static const struct command rows[] = {
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("cursor"),
               ARG_PATTERN("pattern", ARG_OPTIONAL, .token = "MATCH", .id = SCAN_MATCH),
               ARG_INTEGER("count", ARG_OPTIONAL, .token = "COUNT", .id = SCAN_COUNT,
-                          .check = check_count),
+                          .check = handler_check_scan_count),
               ARG_TOKEN("novalues", "NOVALUES", ARG_OPTIONAL, .id = SCAN_NOVALUES))},
     {.name = "HSET",
      .run = run_hset,

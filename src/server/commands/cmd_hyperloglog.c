@@ -5,7 +5,6 @@
 #include "store/types/hyperloglog.h"
 
 #include <math.h>
-#include <string.h>
 #include <tuco/mem.h>
 
 static void run_pfadd(struct call *call)
@@ -115,11 +114,6 @@ static void debug_form(struct call *call, struct store_key key, bool convert)
         reply_simple(call->reply, dense ? "dense" : "sparse");
 }
 
-static bool word_is(struct slice word, const char *name)
-{
-    return slice_equal_nocase(word, slice_of(name));
-}
-
 static void run_pfdebug(struct call *call)
 {
     struct slice word = call->argv[1];
@@ -128,13 +122,13 @@ static void run_pfdebug(struct call *call)
     enum store_result rc = hll_form(call->tx, key, false, &dense, &converted);
     if (rc != STORE_OK)
         fail_debug(call, rc);
-    else if (word_is(word, "GETREG"))
+    else if (slice_equal_nocase(word, SLICE("GETREG")))
         debug_getreg(call, key);
-    else if (word_is(word, "DECODE"))
+    else if (slice_equal_nocase(word, SLICE("DECODE")))
         debug_decode(call, key);
-    else if (word_is(word, "ENCODING"))
+    else if (slice_equal_nocase(word, SLICE("ENCODING")))
         debug_form(call, key, false);
-    else if (word_is(word, "TODENSE"))
+    else if (slice_equal_nocase(word, SLICE("TODENSE")))
         debug_form(call, key, true);
     else
         reply_errorf(call->reply, "ERR Unknown PFDEBUG subcommand '%.*s'",

@@ -392,32 +392,20 @@ static void scan_member(void *context, struct slice member, double score)
 
 static void scan_nobody(void *context, struct slice member, double score) {}
 
-static const char *check_count(struct slice word, struct args *out)
-{
-    int64_t count;
-    if (!number_parse_int64(word, &count))
-        return ERR_NOT_INTEGER;
-    return count < 1 ? ERR_SYNTAX : NULL;
-}
-
 /* The cursor comes before the members: a first pass over the same buckets, which shows nobody, tells it. */
 static void scan_zset(struct call *call, const struct zset_view *v, uint64_t cursor)
 {
-    const struct args *args = call->args;
-    struct scan s = {.reply = call->reply, .any = true, .scores = !args_has(args, SCAN_NOSCORES)};
-    int64_t count = 10;
-    if (args_has(args, SCAN_COUNT))
-        (void)number_parse_int64(call->argv[args_at(args, SCAN_COUNT)], &count);
-    if (args_has(args, SCAN_MATCH)) {
-        s.pattern = call->argv[args_at(args, SCAN_MATCH)];
-        s.any = glob_is_any(s.pattern);
-    }
+    struct handler_scan options = handler_scan_options(call, SCAN_MATCH, SCAN_COUNT);
+    struct scan s = {.reply = call->reply,
+                     .pattern = options.pattern,
+                     .any = options.any,
+                     .scores = !args_has(call->args, SCAN_NOSCORES)};
     reply_array(call->reply, 2);
-    uint64_t next = zset_scan(v, cursor, (uint64_t)count, scan_nobody, NULL);
+    uint64_t next = zset_scan(v, cursor, options.count, scan_nobody, NULL);
     char digits[NUMBER_INT64_MAX_SIZE];
     reply_bulk(call->reply, (struct slice){digits, number_format_uint64(digits, next)});
     struct reply_mark mark = reply_deferred_begin(call->reply);
-    zset_scan(v, cursor, (uint64_t)count, scan_member, &s);
+    zset_scan(v, cursor, options.count, scan_member, &s);
     reply_deferred_array(call->reply, mark, s.count);
 }
 
@@ -628,7 +616,7 @@ static const struct command rows[] = {
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("cursor"),
               ARG_PATTERN("pattern", ARG_OPTIONAL, .token = "MATCH", .id = SCAN_MATCH),
               ARG_INTEGER("count", ARG_OPTIONAL, .token = "COUNT", .id = SCAN_COUNT,
-                          .check = check_count),
+                          .check = handler_check_scan_count),
               ARG_TOKEN("noscores", "NOSCORES", ARG_OPTIONAL, .id = SCAN_NOSCORES))},
     {.name = "ZSCORE",
      .run = run_zscore,

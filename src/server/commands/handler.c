@@ -2,6 +2,7 @@
 #include "server/commands/handler.h"
 
 #include "base/check.h"
+#include "base/glob.h"
 #include "base/number.h"
 #include "server/client.h"
 #include "server/config.h"
@@ -101,6 +102,28 @@ void handler_help(const struct call *call, const char *const *lines, size_t coun
         reply_simple(call->reply, lines[i]);
     reply_simple(call->reply, "HELP");
     reply_simple(call->reply, "    This text.");
+}
+
+const char *handler_check_scan_count(struct slice word, struct args *out)
+{
+    int64_t count;
+    if (!number_parse_int64(word, &count))
+        return ERR_NOT_INTEGER;
+    return count < 1 ? ERR_SYNTAX : NULL;
+}
+
+struct handler_scan handler_scan_options(const struct call *call, unsigned match, unsigned count)
+{
+    struct handler_scan options = {.any = true};
+    int64_t number = 10;
+    if (args_has(call->args, count))
+        (void)number_parse_int64(call->argv[args_at(call->args, count)], &number); /* checked */
+    if (args_has(call->args, match)) {
+        options.pattern = call->argv[args_at(call->args, match)];
+        options.any = glob_is_any(options.pattern);
+    }
+    options.count = (uint64_t)number;
+    return options;
 }
 
 const char *handler_scan_error(const struct call *call, const char *error)

@@ -51,6 +51,16 @@ bool handler_deadline(const struct call *call, struct slice word, unsigned form,
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error);
 
+/* What MATCH and COUNT of SSCAN, HSCAN and ZSCAN say; `match` and `count` are their ids in the row, whose COUNT has
+ * handler_check_scan_count as its check. */
+struct handler_scan {
+    struct slice pattern;
+    bool any; /* every element matches: there is no pattern, or it is one that cannot fail */
+    uint64_t count;
+};
+const char *handler_check_scan_count(struct slice word, struct args *out);
+struct handler_scan handler_scan_options(const struct call *call, unsigned match, unsigned count);
+
 /* SCAN, SSCAN and ZSCAN know that HSCAN has NOVALUES: what is wrong with the options at argv[3] and behind, which
  * args_match has refused with `error`. */
 const char *handler_scan_error(const struct call *call, const char *error);
