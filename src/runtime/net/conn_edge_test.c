@@ -268,8 +268,9 @@ static void accept_until_closed(tu_listener *l)
     tu_conn *c;
     int rc;
     while ((rc = tu_accept(l, &c)) == 0) {
+        atomic_fetch_add(&accepted,
+                         1); /* before the close, which tells the other side to look at it */
         tu_close(c);
-        atomic_fetch_add(&accepted, 1);
     }
     CHECK_EQ(rc, -EBADF);
     atomic_fetch_add(&finished, 1);
