@@ -47,13 +47,14 @@ struct tu__pointers {
 };
 
 /* A type as the collector sees it: TU_TYPE makes one. It must stay for ever. */
-typedef struct tu_type {
+struct tu_type {
     const char *name;
     uint32_t size;                       /* bytes of an element */
     uint32_t pointer_count;              /* entries of `pointers`; 0: it holds no pointers */
     const struct tu__pointers *pointers; /* in the order of offsets */
     uint32_t slab;                       /* the collector's: 0, or TU__OWN_SLAB at first */
-} tu_type;
+};
+typedef struct tu_type tu_type;
 
 /* Of a type with static storage that is not const: its single objects get pages of their own, which saves them
  * 8 bytes each. */
