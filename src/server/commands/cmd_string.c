@@ -65,7 +65,7 @@ static void run_mget(struct call *call)
     reply_array(call->reply, call->argc - 1);
     for (size_t i = 1; i < call->argc; i++) {
         struct string_value value;
-        if (string_get(call->tx, handler_key(call, i - 1, i), &value) == STORE_OK)
+        if (string_get(call->tx, handler_key_ahead(call, i - 1, i), &value) == STORE_OK)
             reply_bulk(call->reply, value.bytes);
         else
             reply_null(call->reply);
@@ -293,7 +293,7 @@ static enum store_result set_pairs(struct call *call, size_t first, size_t count
         values = (struct slice *)(keys + count);
     }
     for (size_t i = 0; i < count; i++) {
-        keys[i] = handler_key(call, i, first + 2 * i);
+        keys[i] = handler_key_ahead(call, i, first + 2 * i);
         values[i] = call->argv[first + 2 * i + 1];
     }
     enum store_result result = string_set_many(call->tx, keys, values, count, options);
