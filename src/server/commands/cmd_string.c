@@ -25,7 +25,7 @@ enum {
     SET_IFDEQ,
     SET_IFDNE,
     SET_GET,
-    SET_EX,
+    SET_EX, /* these four in this order: handler_deadline_option */
     SET_PX,
     SET_EXAT,
     SET_PXAT,
@@ -65,7 +65,7 @@ static void run_mget(struct call *call)
     reply_array(call->reply, call->argc - 1);
     for (size_t i = 1; i < call->argc; i++) {
         struct string_value value;
-        if (string_get(call->tx, handler_key(call, i - 1, i), &value) == STORE_OK)
+        if (string_get(call->tx, handler_key_ahead(call, i - 1, i), &value) == STORE_OK)
             reply_bulk(call->reply, value.bytes);
         else
             reply_null(call->reply);
@@ -98,20 +98,11 @@ static void run_strlen(struct call *call)
 /* The deadline that the options ask for; 0: none. */
 static bool option_deadline(const struct call *call, int64_t *at_ms)
 {
-    static const struct {
-        unsigned id, form;
-    } options[] = {
-        {SET_EX, TIME_SECONDS},
-        {SET_PX, TIME_MILLISECONDS},
-        {SET_EXAT, TIME_SECONDS | TIME_ABSOLUTE},
-        {SET_PXAT, TIME_MILLISECONDS | TIME_ABSOLUTE},
-    };
+    struct slice word;
+    unsigned form;
     *at_ms = 0;
-    for (size_t i = 0; i < ARG_COUNT(options); i++)
-        if (args_has(call->args, options[i].id))
-            return handler_deadline(call, call->argv[args_at(call->args, options[i].id)],
-                                    options[i].form, at_ms);
-    return true;
+    return !handler_deadline_option(call, SET_EX, &word, &form) ||
+           handler_deadline(call, word, form, at_ms);
 }
 
 /* The condition that the options ask for. */
@@ -302,7 +293,7 @@ static enum store_result set_pairs(struct call *call, size_t first, size_t count
         values = (struct slice *)(keys + count);
     }
     for (size_t i = 0; i < count; i++) {
-        keys[i] = handler_key(call, i, first + 2 * i);
+        keys[i] = handler_key_ahead(call, i, first + 2 * i);
         values[i] = call->argv[first + 2 * i + 1];
     }
     enum store_result result = string_set_many(call->tx, keys, values, count, options);
