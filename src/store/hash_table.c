@@ -37,6 +37,8 @@ struct hash_directory {
 /* Load after inserting: what a split aims at, and what is left after shrinking; a segment below
  * SPARSE_PERCENT shrinks, two siblings with fewer than MERGE_COUNT entries join. */
 enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 40, MERGE_COUNT = 96 };
+/* What the largest segment takes at SPLIT_PERCENT. */
+enum { RESERVE_MOST = HASH_BUCKETS_MAX * HASH_SLOTS * SPLIT_PERCENT / 100 };
 
 static inline struct hash_directory *directory_of(const struct hash_table *t)
 {
@@ -341,6 +343,72 @@ bool hash_table_insert(struct hash_table *t, struct entry *e, uint64_t hash)
     }
     add_count(t, 1);
     return true;
+}
+
+/* A segment for so many items; more are left to growing. */
+static bool reserve_segment(struct hash_table *t, uint64_t position, uint32_t depth, uint32_t count)
+{
+    struct hash_segment s;
+    uint32_t size =
+        count < RESERVE_MOST ? segment_size_for(count, SPLIT_PERCENT) : HASH_BUCKETS_MAX;
+    if (count == 0)
+        s = (struct hash_segment){NULL, 0, depth};
+    else if (segment_build(t, NULL, 0, size, depth, &s) < 0)
+        return false;
+    set_segment(t, position, s);
+    if (count > 0)
+        count_bytes(t, s, true);
+    return true;
+}
+
+/* The range of positions that begins at word `first` of the directory: as one segment, or in halves. `counts` are those
+ * of the directory's words. */
+static bool reserve_range(struct hash_table *t, const uint32_t *counts, size_t first,
+                          uint32_t depth)
+{
+    const struct hash_directory *d = directory_of(t);
+    size_t words = (size_t)1 << (d->depth - depth);
+    uint64_t count = 0, position = depth ? (uint64_t)first << (64 - d->depth) : 0;
+    for (size_t i = 0; i < words; i++)
+        count += counts[first + i];
+    if (count <= RESERVE_MOST || words == 1)
+        return reserve_segment(t, position, depth, (uint32_t)count);
+    set_segment(t, position, (struct hash_segment){NULL, 0, depth + 1});
+    set_segment(t, position | UINT64_C(1) << (63 - depth),
+                (struct hash_segment){NULL, 0, depth + 1});
+    return reserve_range(t, counts, first, depth + 1) &&
+           reserve_range(t, counts, first + words / 2, depth + 1);
+}
+
+static bool reserve(struct hash_table *t, const uint64_t *hashes, size_t stride, size_t count)
+{
+    uint32_t depth = 0;
+    while (count >> depth > RESERVE_MOST / 2 && depth < HASH_DEPTH_MAX)
+        depth++;
+    struct hash_directory *d = directory_new(0);
+    atomic_store_explicit(&t->directory, d, memory_order_release);
+    while (d && d->depth < depth)
+        d = grow_directory(t) < 0 ? NULL : directory_of(t);
+    uint32_t *counts = d ? tu_alloc_zeroed(sizeof *counts << depth) : NULL;
+    if (!counts)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t hash;
+        memcpy(&hash, (const char *)hashes + i * stride, sizeof hash);
+        counts[word_index(d, hash_position(t, hash))]++;
+    }
+    bool done = reserve_range(t, counts, 0, 0);
+    tu_free(counts);
+    return done;
+}
+
+bool hash_table_reserve(struct hash_table *t, const uint64_t *hashes, size_t stride, size_t count)
+{
+    tu_assert(!directory_of(t));
+    if (count == 0 || reserve(t, hashes, stride, count))
+        return true;
+    hash_table_destroy(t);
+    return false;
 }
 
 void hash_table_replace(struct hash_table *t, const struct hash_slot *slot, struct entry *e)

@@ -97,6 +97,12 @@ void element_table_destroy(struct element_table *t)
     t->element_bytes = 0;
 }
 
+void element_table_drop(struct element_table *t)
+{
+    hash_table_destroy(&t->table);
+    t->element_bytes = 0;
+}
+
 struct element_table *element_table_new(const struct siphash_key *secret)
 {
     struct element_table *t = tu_alloc(sizeof *t);
@@ -150,6 +156,12 @@ struct element *element_table_find(const struct element_table *t, struct slice n
                                    place ? &place->slot : NULL);
 }
 
+struct element *element_table_find_hashed(const struct element_table *t, struct slice name,
+                                          uint64_t hash)
+{
+    return hash_table_find_element(&t->table, name, hash, NULL);
+}
+
 struct element *element_table_find_hash(const struct element_table *t, uint64_t hash,
                                         struct element_place *place)
 {
@@ -180,6 +192,21 @@ enum element_added element_table_add(struct element_table *t, struct slice name)
 bool element_table_insert(struct element_table *t, struct element *e)
 {
     return insert(t, e, element_table_hash(t, element_name(e)));
+}
+
+bool element_table_fill(struct element_table *t, const struct element_item *items, size_t count)
+{
+    if (count == 0)
+        return true;
+    if (!hash_table_reserve(&t->table, &items->word, sizeof *items, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!insert(t, items[i].element, items[i].word)) {
+            element_table_drop(t);
+            return false;
+        }
+    }
+    return true;
 }
 
 struct element *element_table_at(const struct element_table *t, const struct element_place *place)
