@@ -18,6 +18,14 @@ static inline struct store_key handler_key(const struct call *call, size_t nth, 
     return (struct store_key){call->argv[word], call->key_hashes[nth]};
 }
 
+/* The same for a command that goes through all its keys in order: those behind it are requested from memory. */
+static inline struct store_key handler_key_ahead(const struct call *call, size_t nth, size_t word)
+{
+    if (nth % KEYSPACE_AHEAD == 0 && call->key_count > 1)
+        keyspace_prefetch_keys(call->tx, call->key_hashes, call->key_count, nth);
+    return handler_key(call, nth, word);
+}
+
 /* The only key, at argv[1]. */
 static inline struct store_key handler_first_key(const struct call *call)
 {

@@ -9,6 +9,7 @@
 #include "store/types/string.h"
 
 #include "base/check.h"
+#include "base/xxh3.h"
 #include "store/effects.h"
 #include "store/entry.h"
 #include "store/shard.h"
@@ -42,11 +43,27 @@ static void show(const struct entry *e, struct string_value *out)
         out->bytes = entry_string(e);
 }
 
-static bool equals(const struct entry *e, struct slice bytes)
+static void show_digest(const struct entry *e, struct string_value *out)
 {
+    enum { DIGITS = 16 };
     struct string_value v;
     show(e, &v);
-    return slice_equal(v.bytes, bytes);
+    uint64_t digest = xxh3_64(v.bytes.data, v.bytes.size);
+    for (int i = DIGITS; i-- > 0; digest >>= 4)
+        out->digits[i] = "0123456789abcdef"[digest & 15];
+    out->bytes = (struct slice){out->digits, DIGITS};
+}
+
+/* What one of the IFs says of a string. */
+static bool condition_holds(const struct entry *e, enum string_set_when when, struct slice compare)
+{
+    struct string_value v;
+    if (when == STRING_SET_IFEQ || when == STRING_SET_IFNE) {
+        show(e, &v);
+        return slice_equal(v.bytes, compare) == (when == STRING_SET_IFEQ);
+    }
+    show_digest(e, &v);
+    return slice_equal_nocase(v.bytes, compare) == (when == STRING_SET_IFDEQ);
 }
 
 static enum store_result check_type(const struct found *f)
@@ -72,6 +89,16 @@ enum store_result string_get(struct transaction *tx, struct store_key key, struc
     enum store_result rc = check_type(&f);
     if (rc == STORE_OK)
         show(f.entry, out);
+    return rc;
+}
+
+enum store_result string_digest(struct transaction *tx, struct store_key key,
+                                struct string_value *out)
+{
+    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_READ);
+    enum store_result rc = check_type(&f);
+    if (rc == STORE_OK)
+        show_digest(f.entry, out);
     return rc;
 }
 
@@ -207,14 +234,14 @@ static enum store_result check_condition(const struct found *f, const struct str
     switch (o->when) {
     case STRING_SET_NX: return f->entry ? STORE_NOT_MET : STORE_OK;
     case STRING_SET_XX: return f->entry ? STORE_OK : STORE_NOT_MET;
-    case STRING_SET_IFEQ:
-        if (!f->entry)
-            return STORE_NOT_MET;
-        if (f->entry->type != TYPE_STRING)
-            return STORE_WRONG_TYPE;
-        return equals(f->entry, o->compare) ? STORE_OK : STORE_NOT_MET;
-    default: return STORE_OK;
+    case STRING_SET_ALWAYS: return STORE_OK;
+    default: break;
     }
+    if (!f->entry)
+        return o->when == STRING_SET_IFEQ || o->when == STRING_SET_IFDEQ ? STORE_NOT_MET : STORE_OK;
+    if (f->entry->type != TYPE_STRING)
+        return STORE_WRONG_TYPE;
+    return condition_holds(f->entry, o->when, o->compare) ? STORE_OK : STORE_NOT_MET;
 }
 
 /* SET with a deadline that has passed: whatever was there is gone. */
@@ -310,14 +337,14 @@ enum store_result string_get_expire(struct transaction *tx, struct store_key key
     return rc;
 }
 
-enum store_result string_delete_if_equal(struct transaction *tx, struct store_key key,
-                                         struct slice compare)
+enum store_result string_delete_if(struct transaction *tx, struct store_key key,
+                                   enum string_set_when when, struct slice compare)
 {
     struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
     enum store_result rc = check_type(&f);
     if (rc != STORE_OK)
         return rc;
-    if (!equals(f.entry, compare))
+    if (!condition_holds(f.entry, when, compare))
         return STORE_NOT_MET;
     shard_delete(&f, true);
     effects_notify(tx, tx->db, EVENT_GENERIC, "del", key.name);

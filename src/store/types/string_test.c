@@ -100,6 +100,40 @@ TEST(string, set_and_its_conditions)
     stop();
 }
 
+TEST(string, conditions_on_value_and_digest)
+{
+    start(1000);
+    struct string_value v;
+    struct string_set_options ifne = {.when = STRING_SET_IFNE, .compare = SLICE("v")};
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("v"), &ifne),
+             STORE_OK); /* no key differs from all */
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("w"), &ifne), STORE_NOT_MET);
+    CHECK_EQ(string_digest(&tx, key_of("none"), &v), STORE_MISSING);
+    CHECK_EQ(string_digest(&tx, key_of("k"), &v), STORE_OK);
+    CHECK(slice_equal(v.bytes, SLICE("f7042be43fb80714")));
+    struct string_set_options ifdeq = {.when = STRING_SET_IFDEQ,
+                                       .compare = SLICE("f7042be43fb80715")};
+    struct string_set_options ifdne = {.when = STRING_SET_IFDNE,
+                                       .compare = SLICE("F7042be43fb80714")};
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdeq), STORE_NOT_MET);
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdne), STORE_NOT_MET);
+    ifdeq.compare = ifdne.compare;
+    CHECK_EQ(string_set(&tx, key_of("none"), SLICE("12"), &ifdeq), STORE_NOT_MET);
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdeq), STORE_OK);
+    CHECK_EQ(string_digest(&tx, key_of("k"), &v), STORE_OK); /* an integer's digits */
+    CHECK(slice_equal(v.bytes, SLICE("7ecd2e572c949f74")));
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("13"), &ifdne), STORE_OK);
+    CHECK_EQ(string_set(&tx, key_of("d"), SLICE("13"), &ifdne), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFNE, SLICE("13")), STORE_NOT_MET);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFDEQ, ifdne.compare), STORE_NOT_MET);
+    (void)emitted();
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFDNE, ifdne.compare), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFNE, SLICE("13")), STORE_MISSING);
+    SAME(emitted(), "del:k");
+    CHECK_EQ(tx.dirty, 5);
+    stop();
+}
+
 TEST(string, set_and_deadlines)
 {
     start(1000);
@@ -203,9 +237,9 @@ TEST(string, get_and_something)
     CHECK_EQ(string_get_delete(&tx, key_of("k"), &v), STORE_MISSING);
     SAME(emitted(), "new:k set:k del:k keymiss:k");
     set("k", "7");
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("8")), STORE_NOT_MET);
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("7")), STORE_OK);
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("7")), STORE_MISSING);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("8")), STORE_NOT_MET);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("7")), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("7")), STORE_MISSING);
     stop();
 }
 
