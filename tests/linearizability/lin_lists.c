@@ -111,7 +111,8 @@ static void list_move(struct lin_run *run, bool from_left, bool to_left)
         lin_out_nil(run);
         return;
     }
-    struct lin_items *to = lin_key_of(run, 1) == lin_key_of(run, 2) ? from : lin_open_as(run, 2, LIN_LIST);
+    struct lin_items *to =
+        lin_key_of(run, 1) == lin_key_of(run, 2) ? from : lin_open_as(run, 2, LIN_LIST);
     if (to == NULL)
         return;
     struct slice text = take(from, from_left);

@@ -97,9 +97,8 @@ static void run_spop(struct lin_run *run)
     if (run->observed != NULL && run->observed->size > 4 && run->observed->data[0] == '$') {
         const char *text = memchr(run->observed->data, '\n', run->observed->size);
         size_t size = run->observed->size - (size_t)(text + 1 - run->observed->data);
-        at = text != NULL && size > 2
-                 ? lin_items_find(set, 1, (struct slice){text + 1, size - 2})
-                 : -1;
+        at = text != NULL && size > 2 ? lin_items_find(set, 1, (struct slice){text + 1, size - 2})
+                                      : -1;
     }
     lin_out_bulk(run, set->at[at >= 0 ? at : 0]);
     lin_items_remove(set, at >= 0 ? (unsigned)at : 0, 1);

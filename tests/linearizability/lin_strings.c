@@ -32,7 +32,8 @@ static void run_getset(struct lin_run *run)
 
 static void run_set(struct lin_run *run)
 {
-    if ((lin_says(run, 3, "NX") && lin_exists(run, 1)) || (lin_says(run, 3, "XX") && !lin_exists(run, 1))) {
+    if ((lin_says(run, 3, "NX") && lin_exists(run, 1)) ||
+        (lin_says(run, 3, "XX") && !lin_exists(run, 1))) {
         lin_out_nil(run);
         return;
     }

@@ -57,7 +57,8 @@ static void run_zincrby(struct lin_run *run)
     if (zset == NULL)
         return;
     int at = lin_items_find(zset, 2, lin_word(run, 3));
-    int64_t n = lin_sure_number(lin_word(run, 2)) + (at >= 0 ? lin_sure_number(zset->at[at + 1]) : 0);
+    int64_t n =
+        lin_sure_number(lin_word(run, 2)) + (at >= 0 ? lin_sure_number(zset->at[at + 1]) : 0);
     struct slice score = lin_number_text(run, n);
     (void)zset_put(zset, lin_word(run, 3), score, &changed);
     if (changed)
@@ -180,7 +181,8 @@ static void zset_combine(struct lin_run *run, bool all)
     sum->count = 0;
     for (unsigned i = 0; i < a->count; i += 2) {
         int other = lin_items_find(b, 2, a->at[i]);
-        int64_t n = lin_sure_number(a->at[i + 1]) + (other >= 0 ? lin_sure_number(b->at[other + 1]) : 0);
+        int64_t n =
+            lin_sure_number(a->at[i + 1]) + (other >= 0 ? lin_sure_number(b->at[other + 1]) : 0);
         if (all || other >= 0)
             (void)zset_put(sum, a->at[i], lin_number_text(run, n), &changed);
     }
