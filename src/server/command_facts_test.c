@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Commands that Valkey 9.1 does not have; they have no facts to differ from. */
-static const char *const ours[] = {"delex", "digest", NULL};
+static const char *const ours[] = {"cl.throttle", "delex", "digest", "increx", NULL};
 /* Lines of rows that Valkey does have, of options that it does not: Redis 8.4's. Without the indentation. */
 static const struct {
     const char *command, *line;

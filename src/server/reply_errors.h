@@ -73,6 +73,9 @@
 #define ERR_DELEX_CONDITION "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
 #define ERR_DELEX_TYPE      "ERR Key should be of string type if conditions are specified"
 
+/* INCREX */
+#define ERR_COUNT_BOUNDS "ERR LBOUND can't be greater than UBOUND"
+
 /* keys */
 #define ERR_CURSOR    "ERR invalid cursor"
 #define ERR_NOVALUES  "ERR NOVALUES option can only be used in HSCAN"

@@ -25,7 +25,7 @@ enum {
     SET_IFDEQ,
     SET_IFDNE,
     SET_GET,
-    SET_EX,
+    SET_EX, /* these four in this order: handler_deadline_option */
     SET_PX,
     SET_EXAT,
     SET_PXAT,
@@ -98,20 +98,11 @@ static void run_strlen(struct call *call)
 /* The deadline that the options ask for; 0: none. */
 static bool option_deadline(const struct call *call, int64_t *at_ms)
 {
-    static const struct {
-        unsigned id, form;
-    } options[] = {
-        {SET_EX, TIME_SECONDS},
-        {SET_PX, TIME_MILLISECONDS},
-        {SET_EXAT, TIME_SECONDS | TIME_ABSOLUTE},
-        {SET_PXAT, TIME_MILLISECONDS | TIME_ABSOLUTE},
-    };
+    struct slice word;
+    unsigned form;
     *at_ms = 0;
-    for (size_t i = 0; i < ARG_COUNT(options); i++)
-        if (args_has(call->args, options[i].id))
-            return handler_deadline(call, call->argv[args_at(call->args, options[i].id)],
-                                    options[i].form, at_ms);
-    return true;
+    return !handler_deadline_option(call, SET_EX, &word, &form) ||
+           handler_deadline(call, word, form, at_ms);
 }
 
 /* The condition that the options ask for. */

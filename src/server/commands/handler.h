@@ -54,6 +54,11 @@ enum handler_time {
  * when it is out of range. */
 bool handler_deadline(const struct call *call, struct slice word, unsigned form, int64_t *at_ms);
 
+/* Which of EX, PX, EXAT and PXAT was given, whose ids in the row are `ex` and the three after it: *word is its value, *form the
+ * above. False: none. */
+bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,
+                             unsigned *form);
+
 /* A row's `parse` for commands that look at their keys, or at the configuration, before or between
  * their options: the handler calls args_match itself. */
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,

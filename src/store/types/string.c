@@ -534,59 +534,122 @@ enum store_result string_put_raw(struct transaction *tx, struct store_key key, s
 
 /* ---- counting ---- */
 
+/* The number at a key that may be missing: 0. */
+static enum store_result read_integer(const struct found *f, int64_t *value)
+{
+    *value = 0;
+    enum store_result rc = check_type(f);
+    if (rc != STORE_OK)
+        return rc == STORE_MISSING ? STORE_OK : rc;
+    if (f->entry->encoding == ENCODING_INT)
+        *value = entry_integer(f->entry);
+    else if (!number_parse_int64(entry_string(f->entry), value))
+        return STORE_NOT_INTEGER;
+    return STORE_OK;
+}
+
+static enum store_result read_float(const struct found *f, long double *value)
+{
+    *value = 0;
+    enum store_result rc = check_type(f);
+    if (rc != STORE_OK)
+        return rc == STORE_MISSING ? STORE_OK : rc;
+    if (f->entry->encoding == ENCODING_INT)
+        *value = (long double)entry_integer(f->entry);
+    else if (!number_parse_long_double(entry_string(f->entry), value))
+        return STORE_NOT_FLOAT;
+    return STORE_OK;
+}
+
+/* Stores a sum with the deadline that `how` wants for it. */
+static enum store_result put_count(struct transaction *tx, struct found *f, struct store_key key,
+                                   const struct new_value *v, const struct string_count *how,
+                                   const char *event)
+{
+    int64_t before_ms = f->entry ? entry_expiry(f->entry) : EXPIRY_NONE, at_ms = before_ms;
+    if (how->expire_at_ms != 0 && !(how->only_without && before_ms != EXPIRY_NONE))
+        at_ms = how->expire_at_ms;
+    if (at_ms != before_ms && at_ms != EXPIRY_NONE && at_ms <= tx->now_ms)
+        return f->entry ? shard_set_expiry(tx, f, key, at_ms) : STORE_OK;
+    enum store_result rc = put_value(tx, f, key, v, at_ms, false);
+    if (rc != STORE_OK)
+        return rc;
+    edited(tx, key, event);
+    if (at_ms != before_ms)
+        effects_notify(tx, tx->db, EVENT_GENERIC, at_ms == EXPIRY_NONE ? "persist" : "expire",
+                       key.name);
+    return STORE_OK;
+}
+
+enum store_result string_count_integer(struct transaction *tx, struct store_key key, int64_t delta,
+                                       const struct string_count *how, int64_t *before,
+                                       int64_t *value)
+{
+    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
+    enum store_result rc = read_integer(&f, before);
+    if (rc != STORE_OK)
+        return rc;
+    __int128 sum = (__int128)*before + delta;
+    if (sum < how->low || sum > how->high) {
+        if (!how->saturate)
+            return STORE_NOT_MET;
+        sum = sum < how->low ? how->low : how->high;
+    }
+    struct new_value v = {.integer = (int64_t)sum, .is_integer = true};
+    *value = v.integer;
+    return put_count(tx, &f, key, &v, how, "incrby");
+}
+
+/* string_count_float; *f is the key's place afterwards. */
+static enum store_result count_float(struct transaction *tx, struct found *f, struct store_key key,
+                                     long double delta, const struct string_count *how,
+                                     long double *before, long double *value)
+{
+    char text[NUMBER_LONG_DOUBLE_SIZE];
+    *f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
+    enum store_result rc = read_float(f, before);
+    if (rc != STORE_OK)
+        return rc;
+    long double sum = *before + delta;
+    if (sum < how->float_low || sum > how->float_high) {
+        if (!how->saturate)
+            return STORE_NOT_MET;
+        sum = sum < how->float_low ? how->float_low : how->float_high;
+    }
+    if (isnan(sum) || isinf(sum))
+        return STORE_NAN;
+    size_t size = number_format_long_double(text, sum);
+    /* The sum stays text even when it is whole, as with the peers. */
+    struct new_value v = {.bytes = {text, size}};
+    *value = sum;
+    return put_count(tx, f, key, &v, how, "incrbyfloat");
+}
+
+enum store_result string_count_float(struct transaction *tx, struct store_key key,
+                                     long double delta, const struct string_count *how,
+                                     long double *before, long double *value)
+{
+    struct found f;
+    return count_float(tx, &f, key, delta, how, before, value);
+}
+
 enum store_result string_increment(struct transaction *tx, struct store_key key, int64_t delta,
                                    int64_t *value)
 {
-    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
-    enum store_result rc = check_type(&f);
-    if (rc == STORE_WRONG_TYPE)
-        return rc;
-    struct new_value v = {.is_integer = true};
-    int64_t before = 0, at_ms = EXPIRY_NONE;
-    if (f.entry) {
-        at_ms = entry_expiry(f.entry);
-        if (f.entry->encoding == ENCODING_INT)
-            before = entry_integer(f.entry);
-        else if (!number_parse_int64(entry_string(f.entry), &before))
-            return STORE_NOT_INTEGER;
-    }
-    if (__builtin_add_overflow(before, delta, &v.integer))
-        return STORE_OVERFLOW;
-    rc = put_value(tx, &f, key, &v, at_ms, false);
-    if (rc != STORE_OK)
-        return rc;
-    *value = v.integer;
-    edited(tx, key, "incrby");
-    return STORE_OK;
+    static const struct string_count any = {.low = INT64_MIN, .high = INT64_MAX};
+    int64_t before;
+    enum store_result rc = string_count_integer(tx, key, delta, &any, &before, value);
+    return rc == STORE_NOT_MET ? STORE_OVERFLOW : rc;
 }
 
 enum store_result string_increment_float(struct transaction *tx, struct store_key key,
                                          long double delta, struct string_value *out)
 {
-    char text[NUMBER_LONG_DOUBLE_SIZE];
-    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
-    enum store_result rc = check_type(&f);
-    if (rc == STORE_WRONG_TYPE)
-        return rc;
-    long double value = 0;
-    int64_t at_ms = EXPIRY_NONE;
-    if (f.entry) {
-        at_ms = entry_expiry(f.entry);
-        if (f.entry->encoding == ENCODING_INT)
-            value = (long double)entry_integer(f.entry);
-        else if (!number_parse_long_double(entry_string(f.entry), &value))
-            return STORE_NOT_FLOAT;
-    }
-    value += delta;
-    if (isnan(value) || isinf(value))
-        return STORE_NAN;
-    size_t size = number_format_long_double(text, value);
-    /* The sum stays text even when it is whole, as with the peers. */
-    struct new_value v = {.bytes = {text, size}};
-    rc = put_value(tx, &f, key, &v, at_ms, false);
-    if (rc != STORE_OK)
-        return rc;
-    show(f.entry, out);
-    edited(tx, key, "incrbyfloat");
-    return STORE_OK;
+    static const struct string_count any = {.float_low = -INFINITY, .float_high = INFINITY};
+    struct found f;
+    long double before, value;
+    enum store_result rc = count_float(tx, &f, key, delta, &any, &before, &value);
+    if (rc == STORE_OK)
+        show(f.entry, out);
+    return rc;
 }

@@ -91,6 +91,24 @@ enum store_result string_increment(struct transaction *tx, struct store_key key,
 enum store_result string_increment_float(struct transaction *tx, struct store_key key,
                                          long double delta, struct string_value *out);
 
+/* INCREX. The sum must lie between the bounds; `saturate`: one outside becomes the nearer bound. A deadline: 0 leaves it,
+ * EXPIRY_NONE takes it away, else as SET's, with `only_without` for a key that has none (a new key has none). */
+struct string_count {
+    int64_t low, high;
+    long double float_low, float_high; /* may be infinite */
+    bool saturate;
+    bool only_without;
+    int64_t expire_at_ms;
+};
+/* *before and *value are what the number was and is: STORE_OK. STORE_NOT_MET: out of bounds, nothing was done, *before alone is
+ * set. Errors and events as above, and "expire" or "persist". */
+enum store_result string_count_integer(struct transaction *tx, struct store_key key, int64_t delta,
+                                       const struct string_count *how, int64_t *before,
+                                       int64_t *value);
+enum store_result string_count_float(struct transaction *tx, struct store_key key,
+                                     long double delta, const struct string_count *how,
+                                     long double *before, long double *value);
+
 /* LCS of two byte strings; pure, the caller frees result->text and result->matches with
  * string_lcs_free. STORE_NO_MEMORY when the table of a.size * b.size cells of 4 bytes cannot be had, or
  * either is 4 GiB or more. */
