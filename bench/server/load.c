@@ -14,6 +14,7 @@
  *   --keys 1000000    {key} is 12 digits, {int} is 12 digits and starts with 1: below this number,
  *                     or below their own in {key:N} and {int:N}
  *   --sequential      {key} counts up, one a request, instead of being random
+ *   --seed N          other random numbers than without it, for a load that goes on where one has ended
  *   --size 64         bytes of {data}
  *   --pid PID         also reports the CPU time that process used in the measured window
  *   --print-size      prints the bytes of one request and ends (for a server that does not look)
@@ -452,13 +453,11 @@ static int hold_idle(void)
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},       {"connections", 1, NULL, 'c'},
-        {"pipeline", 1, NULL, 'P'},   {"seconds", 1, NULL, 's'},
-        {"warmup", 1, NULL, 'w'},     {"requests", 1, NULL, 'n'},
-        {"keys", 1, NULL, 'k'},       {"sequential", 0, NULL, 'S'},
-        {"size", 1, NULL, 'd'},       {"pid", 1, NULL, 'i'},
-        {"print-size", 0, NULL, 'z'}, {"echo", 1, NULL, 'e'},
-        {"idle", 1, NULL, 'I'},       {0}};
+        {"port", 1, NULL, 'p'},    {"connections", 1, NULL, 'c'}, {"pipeline", 1, NULL, 'P'},
+        {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'},      {"requests", 1, NULL, 'n'},
+        {"keys", 1, NULL, 'k'},    {"sequential", 0, NULL, 'S'},  {"seed", 1, NULL, 'r'},
+        {"size", 1, NULL, 'd'},    {"pid", 1, NULL, 'i'},         {"print-size", 0, NULL, 'z'},
+        {"echo", 1, NULL, 'e'},    {"idle", 1, NULL, 'I'},        {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
         case 'p': opt.port = atoi(optarg); break;
@@ -469,6 +468,7 @@ static void parse_options(int argc, char **argv)
         case 'n': opt.requests = atol(optarg); break;
         case 'k': opt.keys = strtoull(optarg, NULL, 10); break;
         case 'S': opt.sequential = true; break;
+        case 'r': random_state *= 2 * strtoull(optarg, NULL, 10) + 1; break;
         case 'd': opt.data_size = strtoul(optarg, NULL, 10); break;
         case 'i': opt.pid = atoi(optarg); break;
         case 'z': opt.print_size = true; break;
