@@ -16,7 +16,8 @@ static struct random_state r;
 
 static double random_score(int kind)
 {
-    static const double strange[] = {-INFINITY, -1e300, -1.5, -0.0, 0, 5e-324, 1, 2, 1e17, INFINITY};
+    static const double strange[] = {-INFINITY, -1e300, -1.5, -0.0, 0,
+                                     5e-324,    1,      2,    1e17, INFINITY};
     switch (kind) {
     case 0: return (double)random_below(&r, 10000);
     case 1: return strange[random_below(&r, 10)];

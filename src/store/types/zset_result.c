@@ -13,9 +13,11 @@
 
 struct zset_result {
     const struct siphash_key *secret;
-    struct element_item *items; /* their words: hashes until it is sorted, then the places of scores */
+    struct element_item
+        *items; /* their words: hashes until it is sorted, then the places of scores */
     size_t count, room;
-    uint32_t *index; /* NULL: not joined. Numbers of items plus one, 0: free; at the first free place from their hash on */
+    uint32_t *
+        index; /* NULL: not joined. Numbers of items plus one, 0: free; at the first free place from their hash on */
     size_t index_size; /* a power of two, at least twice the items */
     bool sorted;
 };

@@ -30,7 +30,8 @@ bool zset_result_add(struct zset_result *r, struct slice member, double score);
 
 /* The same for who knows the hash of the member's name. */
 uint64_t zset_result_hash(const struct zset_result *r, struct slice member);
-bool zset_result_add_hashed(struct zset_result *r, struct slice member, uint64_t hash, double score);
+bool zset_result_add_hashed(struct zset_result *r, struct slice member, uint64_t hash,
+                            double score);
 /* Makes members findable, the coming ones too: about `count` are expected. False: out of memory. */
 bool zset_result_join(struct zset_result *r, size_t count);
 /* The member of a joined result, whose score may be set, or NULL. */
