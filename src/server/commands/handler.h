@@ -46,6 +46,10 @@ enum handler_time {
  * when it is out of range. */
 bool handler_deadline(const struct call *call, struct slice word, unsigned form, int64_t *at_ms);
 
+/* How long a command waits, in seconds or (whole) milliseconds; 0: for ever. */
+bool handler_timeout(const struct call *call, struct slice seconds, int64_t *timeout_ms);
+bool handler_timeout_ms(const struct call *call, struct slice word, int64_t *timeout_ms);
+
 /* A row's `parse` for commands that look at their keys, or at the configuration, before or between
  * their options: the handler calls args_match itself. */
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
