@@ -118,6 +118,20 @@ bool handler_timeout(const struct call *call, struct slice seconds, int64_t *tim
     return check_timeout(call, *timeout_ms);
 }
 
+bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,
+                             unsigned *form)
+{
+    static const unsigned forms[] = {TIME_SECONDS, TIME_MILLISECONDS, TIME_SECONDS | TIME_ABSOLUTE,
+                                     TIME_MILLISECONDS | TIME_ABSOLUTE};
+    for (unsigned i = 0; i < ARG_COUNT(forms); i++)
+        if (args_has(call->args, ex + i)) {
+            *word = call->argv[args_at(call->args, ex + i)];
+            *form = forms[i];
+            return true;
+        }
+    return false;
+}
+
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error)
 {
