@@ -150,8 +150,8 @@ void blocked_wait(struct call *call, const struct blocked_wish *wish)
     const struct slice *argv = wish->argv ? wish->argv : call->argv;
     struct blocked *b = blocked_make(c);
     if (b)
-        b->command = queued_command_copy(call->command, argv, call->argc, call->key_hashes,
-                                         call->key_count);
+        b->command =
+            queued_command_copy(call->command, argv, call->argc, call->key_hashes, call->key_count);
     if (!b || !b->command) {
         reply_error(call->reply, ERR_NO_MEMORY);
         return;

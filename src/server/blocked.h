@@ -30,8 +30,9 @@ struct blocked_wish {
     enum store_type type; /* of the values it can take from */
     bool on_missing;      /* is run as well when a key has gone */
     bool pushes;          /* key number 1 of the call gets something */
-    size_t first, count;  /* the words that name the keys; none: only time, or another client, ends it */
-    int64_t timeout_ms;   /* 0: none */
+    size_t first,
+        count; /* the words that name the keys; none: only time, or another client, ends it */
+    int64_t timeout_ms;       /* 0: none */
     const struct slice *argv; /* what is run later, if it is not the call's own; as many words */
     void (*nothing)(struct reply *r); /* the reply when time is over; of a call inside EXEC, too */
 };

@@ -349,7 +349,8 @@ void blocking_serve(struct transaction *tx)
         if (!tx->ready.first)
             tx->ready.last = NULL;
         serve_queue(tx, q);
-        q->ready = false; /* until here it keeps the queue alive; its waiters have all had their chance */
+        q->ready =
+            false; /* until here it keeps the queue alive; its waiters have all had their chance */
         drop_queue(tx->keyspace, &shard_of(tx->keyspace, q->hash)->blocking, q);
     }
     tx->db = db;

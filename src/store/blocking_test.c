@@ -50,9 +50,9 @@ static bool try_pop(struct popper *p, struct transaction *tx)
     for (int i = 0; i < p->count; i++) {
         struct store_key from = key[p->keys[i]];
         CHECK(transaction_holds(tx, from.hash));
-        enum store_result rc =
-            p->to == NONE ? list_pop(tx, from, LIST_LEFT, 1, &shown)
-                          : list_move(tx, from, LIST_LEFT, key[p->to], LIST_RIGHT, &shown);
+        enum store_result rc = p->to == NONE
+                                   ? list_pop(tx, from, LIST_LEFT, 1, &shown)
+                                   : list_move(tx, from, LIST_LEFT, key[p->to], LIST_RIGHT, &shown);
         if (rc == STORE_OK) {
             p->got_from = p->keys[i];
             return true;

@@ -54,14 +54,14 @@ static void run_brpop(struct call *call)
     pop(call, LIST_RIGHT);
 }
 
-#define ALL_BUT_LAST                                   \
+#define ALL_BUT_LAST                                     \
     ROW_KEYS({.flags = KEY_RW | KEY_ACCESS | KEY_DELETE, \
-              .begin = KEY_BEGIN_INDEX,                \
-              .begin_index = 1,                        \
-              .find = KEY_FIND_RANGE,                  \
-              .last = -2,                              \
+              .begin = KEY_BEGIN_INDEX,                  \
+              .begin_index = 1,                          \
+              .find = KEY_FIND_RANGE,                    \
+              .last = -2,                                \
               .step = 1})
-#define LIST_ROW(word, fn, words, version, cost)                                       \
+#define LIST_ROW(word, fn, words, version, cost)                                         \
     .name = (word), .run = (fn), .arity = (words), .acl = ACL_LIST, .scope = SCOPE_KEYS, \
     .group = "list", .since = (version), .complexity = (cost)
 
