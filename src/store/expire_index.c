@@ -16,27 +16,49 @@
 /* How far the clock may go back before the wheel follows: a second. */
 enum { BACKWARD_TICKS = 64 };
 
+/* The slots of a level are numbered by digits of six bits. */
+enum { DIGIT_BITS = 6, SLOTS = 1 << DIGIT_BITS, DIGIT_SHIFT = 64 - DIGIT_BITS };
+
 struct expire_level {
     uint64_t used; /* bit per slot: not empty */
-    struct expire_vector slots[64];
+    struct expire_vector slots[SLOTS];
 };
+
+void expire_index_share(struct expire_index *x, uint64_t hash, unsigned bits)
+{
+    x->carries = bits >= DIGIT_BITS;
+    x->common = x->carries ? hash >> DIGIT_SHIFT << DIGIT_SHIFT : 0;
+}
+
+/* The hash of an item of level 1. */
+static uint64_t whole_hash(const struct expire_index *x, uint64_t item)
+{
+    return x->carries ? item << DIGIT_BITS >> DIGIT_BITS | x->common : item;
+}
 
 static uint64_t tick_of(const struct expire_index *x, int64_t ms)
 {
     return ms <= 0 ? 0 : x->exact ? (uint64_t)ms : (uint64_t)ms / EXPIRE_TICK_MS;
 }
 
+/* Room for `capacity` hashes or a few more. */
+static bool vector_grow(struct expire_index *x, struct expire_vector *v, uint32_t capacity)
+{
+    size_t size = tu_good_size(capacity * sizeof *v->hashes);
+    uint64_t *hashes = tu_realloc(v->hashes, size);
+    if (!hashes)
+        return false;
+    x->bytes += size - v->capacity * sizeof *hashes;
+    v->hashes = hashes;
+    v->capacity = (uint32_t)(size / sizeof *hashes);
+    return true;
+}
+
 static bool vector_push(struct expire_index *x, struct expire_vector *v, uint64_t hash)
 {
-    if (v->count == v->capacity) {
-        size_t size = tu_good_size((v->capacity ? v->capacity + v->capacity / 2 : 4) * sizeof hash);
-        uint64_t *hashes = tu_realloc(v->hashes, size);
-        if (!hashes)
-            return false;
-        x->bytes += size - v->capacity * sizeof hash;
-        v->hashes = hashes;
-        v->capacity = (uint32_t)(size / sizeof hash);
-    }
+    if (v->count == v->capacity &&
+        !vector_grow(x, v, v->capacity ? v->capacity + v->capacity / 2 : 4))
+        return false;
     v->hashes[v->count++] = hash;
     return true;
 }
@@ -56,7 +78,8 @@ static void rewind_clock(struct expire_index *x, int64_t now_ms)
             struct expire_vector *v = &level->slots[__builtin_ctzll(level->used)];
             /* Out of memory loses items: their keys still expire when they are looked at. */
             for (uint32_t j = 0; j < v->count; j++)
-                x->items -= !vector_push(x, &x->due, v->hashes[j]);
+                x->items -=
+                    !vector_push(x, &x->due, i == 1 ? whole_hash(x, v->hashes[j]) : v->hashes[j]);
             vector_free(x, v);
         }
     }
@@ -101,6 +124,17 @@ static void follow_clock(struct expire_index *x, int64_t now_ms)
         x->tick = now;
 }
 
+/* NULL: out of memory. */
+static struct expire_level *level_make(struct expire_index *x, unsigned number)
+{
+    struct expire_level *level = x->levels[number];
+    if (!level) {
+        level = x->levels[number] = tu_alloc_zeroed(sizeof *level);
+        x->bytes += level ? sizeof *level : 0;
+    }
+    return level;
+}
+
 bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms, int64_t now_ms)
 {
     if (x->items == 0)
@@ -115,15 +149,11 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
     if (tick <= x->tick)
         tick = x->tick + 1;
     unsigned number = (63u - (unsigned)__builtin_clzll(tick ^ x->tick)) / 6;
-    struct expire_level *level = x->levels[number];
-    if (!level) {
-        level = x->levels[number] = tu_alloc_zeroed(sizeof *level);
-        if (!level)
-            return false;
-        x->bytes += sizeof *level;
-    }
+    struct expire_level *level = level_make(x, number);
     unsigned slot = (unsigned)(tick >> (6 * number)) & 63;
-    if (!vector_push(x, &level->slots[slot], hash))
+    if (number == 1 && x->carries)
+        hash = hash << DIGIT_BITS >> DIGIT_BITS | tick << DIGIT_SHIFT;
+    if (!level || !vector_push(x, &level->slots[slot], hash))
         return false;
     level->used |= UINT64_C(1) << slot;
     x->items++;
@@ -146,6 +176,37 @@ static void take_slot(struct expire_index *x, struct expire_level *level, unsign
     level->used &= ~(UINT64_C(1) << slot);
 }
 
+/* A slot of level 1 was taken: its items go to level 0 by the digits they carry, all at once. What has digit 0 is due, and
+ * what there is no memory for is asked for in the table. */
+static void spread(struct expire_index *x)
+{
+    struct expire_vector *v = &x->due;
+    struct expire_level *level = level_make(x, 0);
+    uint32_t counts[SLOTS] = {0}, kept = 0;
+    for (uint32_t i = 0; i < v->count; i++)
+        counts[v->hashes[i] >> DIGIT_SHIFT]++;
+    counts[0] = 0;
+    for (unsigned slot = 1; slot < SLOTS; slot++) {
+        if (counts[slot] == 0)
+            continue;
+        struct expire_vector *to = level ? &level->slots[slot] : NULL;
+        if (!to || (to->capacity - to->count < counts[slot] &&
+                    !vector_grow(x, to, to->count + counts[slot])))
+            counts[slot] = 0;
+        else
+            level->used |= UINT64_C(1) << slot;
+    }
+    for (uint32_t i = 0; i < v->count; i++) {
+        uint64_t item = v->hashes[i];
+        struct expire_vector *to =
+            counts[item >> DIGIT_SHIFT] ? &level->slots[item >> DIGIT_SHIFT] : v;
+        to->hashes[to == v ? kept++ : to->count++] = whole_hash(x, item);
+    }
+    v->count = kept;
+    if (kept == 0)
+        vector_free(x, v);
+}
+
 size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashes, size_t capacity)
 {
     while (x->due.count == 0) {
@@ -155,6 +216,8 @@ size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashe
             break;
         x->tick = tick;
         take_slot(x, x->levels[number], slot);
+        if (number == 1 && x->carries)
+            spread(x);
     }
     if (x->due.count == 0)
         return 0;
@@ -195,6 +258,8 @@ void expire_index_sweep(struct expire_index *x)
             continue;
         take_slot(x, level, at % 64);
         struct expire_vector *v = &x->due;
+        for (uint32_t i = 0; at / 64 == 1 && i < v->count; i++)
+            v->hashes[i] = whole_hash(x, v->hashes[i]);
         qsort(v->hashes, v->count, sizeof *v->hashes, compare_hashes);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < v->count; i++)
@@ -219,7 +284,7 @@ void expire_index_clear(struct expire_index *x)
         tu_free(level);
     }
     tu_check(x->bytes == 0, "an expiry index of %zu bytes after it was cleared", x->bytes);
-    *x = (struct expire_index){.exact = x->exact};
+    *x = (struct expire_index){.exact = x->exact, .carries = x->carries, .common = x->common};
 }
 
 void expire_index_verify(const struct expire_index *x)
