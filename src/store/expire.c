@@ -13,13 +13,12 @@
 
 enum { BATCH = 64, FIELDS = 512 };
 
-/* Which of the keys at one place is over is not asked by hash; of its own hash only watchers want to know more than the
- * shard, which is the item's. */
-static uint64_t hash_of_expired(const struct shard *s, const struct shard_db *d,
-                                const struct entry *e, uint64_t hash)
+/* Of its hash only watchers want to know more than the shard, which is also the item's. */
+static uint64_t hash_for_watchers(const struct shard *s, const struct shard_db *d,
+                                  const struct entry *e, uint64_t item)
 {
     struct slice key = entry_key(e);
-    return s->watch.count ? siphash13(d->table.key, key.data, key.size) : hash;
+    return s->watch.count ? siphash13(d->table.key, key.data, key.size) : item;
 }
 
 /* One item: a key that is over goes, one that is not is put back at its true deadline. A hash loses at most `most` fields
@@ -31,11 +30,11 @@ static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struc
     size_t fields = 0;
     while ((f.entry = hash_table_find_due(&d->table, hash, tx->now_ms, &f.slot)) &&
            entry_is_expired(f.entry, tx->now_ms))
-        shard_expire(tx, db, &f, hash_of_expired(s, d, f.entry, hash));
+        shard_expire(tx, db, &f, hash_for_watchers(s, d, f.entry, hash));
     if (!f.entry || !(f.entry->flags & (ENTRY_EXPIRES | ENTRY_FIELDS)))
         return 0; /* gone, or made persistent: the item was stale */
     if (most > 0 && entry_fields_due_ms(f.entry) <= tx->now_ms)
-        fields = shard_expire_fields(tx, db, &f, hash, most);
+        fields = shard_expire_fields(tx, db, &f, hash_for_watchers(s, d, f.entry, hash), most);
     if (!f.entry)
         return fields;
     int64_t due_ms = entry_fields_due_ms(f.entry);

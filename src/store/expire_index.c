@@ -16,8 +16,15 @@
 /* How far the clock may go back before the wheel follows: a second. */
 enum { BACKWARD_TICKS = 64 };
 
-/* The slots of a level are numbered by digits of six bits. */
-enum { DIGIT_BITS = 6, SLOTS = 1 << DIGIT_BITS, DIGIT_SHIFT = 64 - DIGIT_BITS };
+/* The slots of a level are numbered by digits of six bits. What an item carries in place of twelve bits of its hash: */
+enum {
+    DIGIT_BITS = 6,
+    SLOTS = 1 << DIGIT_BITS,
+    COMMON_BITS = 8,
+    LOST_BITS = 4,
+    CARRIED_SHIFT = 52
+};
+#define LOST_MASK ((UINT64_C(1) << LOST_BITS) - 1)
 
 struct expire_level {
     uint64_t used; /* bit per slot: not empty */
@@ -26,14 +33,25 @@ struct expire_level {
 
 void expire_index_share(struct expire_index *x, uint64_t hash, unsigned bits)
 {
-    x->carries = bits >= DIGIT_BITS;
-    x->common = x->carries ? hash >> DIGIT_SHIFT << DIGIT_SHIFT : 0;
+    x->carries = bits >= COMMON_BITS;
+    x->common = x->carries ? hash >> (64 - COMMON_BITS) << (64 - COMMON_BITS) : 0;
 }
 
-/* The hash of an item of level 1. */
-static uint64_t whole_hash(const struct expire_index *x, uint64_t item)
+/* What lies on level `number` for this hash. */
+static uint64_t item_of(const struct expire_index *x, uint64_t hash, uint64_t tick, unsigned number)
 {
-    return x->carries ? item << DIGIT_BITS >> DIGIT_BITS | x->common : item;
+    if (!x->carries)
+        return hash;
+    if (number != 1 && number != 2)
+        return hash & ~LOST_MASK;
+    return hash << COMMON_BITS >> (COMMON_BITS + LOST_BITS) | tick << CARRIED_SHIFT;
+}
+
+static uint64_t hash_of(const struct expire_index *x, uint64_t item, unsigned number)
+{
+    if (!x->carries || (number != 1 && number != 2))
+        return item;
+    return item << (64 - CARRIED_SHIFT) >> COMMON_BITS | x->common;
 }
 
 static uint64_t tick_of(const struct expire_index *x, int64_t ms)
@@ -57,7 +75,7 @@ static bool vector_grow(struct expire_index *x, struct expire_vector *v, uint32_
 static bool vector_push(struct expire_index *x, struct expire_vector *v, uint64_t hash)
 {
     if (v->count == v->capacity &&
-        !vector_grow(x, v, v->capacity ? v->capacity + v->capacity / 2 : 4))
+        !vector_grow(x, v, v->capacity < 4 ? 4 : v->capacity + v->capacity / 2))
         return false;
     v->hashes[v->count++] = hash;
     return true;
@@ -78,8 +96,7 @@ static void rewind_clock(struct expire_index *x, int64_t now_ms)
             struct expire_vector *v = &level->slots[__builtin_ctzll(level->used)];
             /* Out of memory loses items: their keys still expire when they are looked at. */
             for (uint32_t j = 0; j < v->count; j++)
-                x->items -=
-                    !vector_push(x, &x->due, i == 1 ? whole_hash(x, v->hashes[j]) : v->hashes[j]);
+                x->items -= !vector_push(x, &x->due, hash_of(x, v->hashes[j], i));
             vector_free(x, v);
         }
     }
@@ -151,9 +168,7 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
     unsigned number = (63u - (unsigned)__builtin_clzll(tick ^ x->tick)) / 6;
     struct expire_level *level = level_make(x, number);
     unsigned slot = (unsigned)(tick >> (6 * number)) & 63;
-    if (number == 1 && x->carries)
-        hash = hash << DIGIT_BITS >> DIGIT_BITS | tick << DIGIT_SHIFT;
-    if (!level || !vector_push(x, &level->slots[slot], hash))
+    if (!level || !vector_push(x, &level->slots[slot], item_of(x, hash, tick, number)))
         return false;
     level->used |= UINT64_C(1) << slot;
     x->items++;
@@ -176,31 +191,55 @@ static void take_slot(struct expire_index *x, struct expire_level *level, unsign
     level->used &= ~(UINT64_C(1) << slot);
 }
 
-/* A slot of level 1 was taken: its items go to level 0 by the digits they carry, all at once. What has digit 0 is due, and
- * what there is no memory for is asked for in the table. */
-static void spread(struct expire_index *x)
+/* Where an item of the slot with which level `number` has begun belongs: its level and slot. Slot 0 of level 0: due. */
+static unsigned place_of(uint64_t item, unsigned number, unsigned *slot)
 {
-    struct expire_vector *v = &x->due;
-    struct expire_level *level = level_make(x, 0);
-    uint32_t counts[SLOTS] = {0}, kept = 0;
-    for (uint32_t i = 0; i < v->count; i++)
-        counts[v->hashes[i] >> DIGIT_SHIFT]++;
-    counts[0] = 0;
-    for (unsigned slot = 1; slot < SLOTS; slot++) {
+    unsigned one = (unsigned)(item >> (CARRIED_SHIFT + DIGIT_BITS)) & (SLOTS - 1);
+    unsigned zero = (unsigned)(item >> CARRIED_SHIFT) & (SLOTS - 1);
+    bool higher = number == 2 && one != 0;
+    *slot = higher ? one : zero;
+    return higher;
+}
+
+/* Makes room for what `counts` says; where there is no memory, counts become zero. */
+static void make_room(struct expire_index *x, unsigned number, uint32_t counts[SLOTS])
+{
+    struct expire_level *level = level_make(x, number);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        struct expire_vector *to = level ? &level->slots[slot] : NULL;
         if (counts[slot] == 0)
             continue;
-        struct expire_vector *to = level ? &level->slots[slot] : NULL;
         if (!to || (to->capacity - to->count < counts[slot] &&
                     !vector_grow(x, to, to->count + counts[slot])))
             counts[slot] = 0;
         else
             level->used |= UINT64_C(1) << slot;
     }
+}
+
+/* A slot of level 1 or 2 has become the vector of what is due: its items go to the levels below by the digits they
+ * carry, all at once. What is left is due now; or there was no memory for it, so that the table will be asked. */
+static void spread(struct expire_index *x, unsigned number)
+{
+    struct expire_vector *v = &x->due;
+    uint32_t counts[2][SLOTS] = {{0}}, kept = 0;
+    unsigned slot;
+    for (uint32_t i = 0; i < v->count; i++) {
+        unsigned below = place_of(v->hashes[i], number, &slot);
+        counts[below][slot]++;
+    }
+    counts[0][0] = 0;
+    make_room(x, 0, counts[0]);
+    if (number == 2)
+        make_room(x, 1, counts[1]);
     for (uint32_t i = 0; i < v->count; i++) {
         uint64_t item = v->hashes[i];
-        struct expire_vector *to =
-            counts[item >> DIGIT_SHIFT] ? &level->slots[item >> DIGIT_SHIFT] : v;
-        to->hashes[to == v ? kept++ : to->count++] = whole_hash(x, item);
+        unsigned below = place_of(item, number, &slot);
+        struct expire_vector *to = counts[below][slot] ? &x->levels[below]->slots[slot] : NULL;
+        if (to)
+            to->hashes[to->count++] = below ? item : hash_of(x, item, number);
+        else
+            v->hashes[kept++] = hash_of(x, item, number);
     }
     v->count = kept;
     if (kept == 0)
@@ -216,8 +255,8 @@ size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashe
             break;
         x->tick = tick;
         take_slot(x, x->levels[number], slot);
-        if (number == 1 && x->carries)
-            spread(x);
+        if (x->carries && (number == 1 || number == 2))
+            spread(x, number);
     }
     if (x->due.count == 0)
         return 0;
@@ -258,8 +297,8 @@ void expire_index_sweep(struct expire_index *x)
             continue;
         take_slot(x, level, at % 64);
         struct expire_vector *v = &x->due;
-        for (uint32_t i = 0; at / 64 == 1 && i < v->count; i++)
-            v->hashes[i] = whole_hash(x, v->hashes[i]);
+        for (uint32_t i = 0; i < v->count; i++)
+            v->hashes[i] = hash_of(x, v->hashes[i], at / 64);
         qsort(v->hashes, v->count, sizeof *v->hashes, compare_hashes);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < v->count; i++)

@@ -9,9 +9,10 @@
  * has come, neither sooner nor later.
  *
  * The index does not know deadlines again once an item is in: what comes due is handed out as hashes,
- * and the caller asks the table and adds back what is not over yet. On the way from level 1 to level 0, which every
- * item takes whose deadline is more than a second off, that is not needed: where all hashes share their top six bits (a
- * shard's do), an item on level 1 carries its digit of level 0 in their place.
+ * and the caller asks the table and adds back what is not over yet. On the way from levels 2 and 1 down, which a million
+ * items may take at once, that is not needed where all hashes share their top eight bits, as those of a shard do
+ * (expire_index_share): items of these levels carry their digits of levels 1 and 0 in place of those bits and of the
+ * lowest four, which are lost: such an index hands out hashes whose low four bits are zero.
  *
  * Invariants: every set bit of a level's bitmap is a slot above the wheel's digit on that level; its
  * vector is not empty; items is the number of hashes in slots and in the due vector.

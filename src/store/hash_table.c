@@ -173,6 +173,9 @@ static inline __attribute__((always_inline)) bool same_key(const struct entry *e
     return own.size == key.size && memcmp(own.data, key.data, key.size) == 0;
 }
 
+/* Those of a hash in hash_table_find_due. */
+enum { UNKNOWN_BITS = 15 };
+
 /* What is looked for beside the place that a hash gives. */
 enum wanted { WANTED_KEY, WANTED_ELEMENT, WANTED_HASH, WANTED_DUE };
 
@@ -182,7 +185,9 @@ is_wanted(const struct hash_table *t, const struct entry *e, enum wanted wanted,
 {
     if (wanted == WANTED_KEY || wanted == WANTED_ELEMENT)
         return same_key(e, *key, wanted == WANTED_ELEMENT);
-    return (wanted == WANTED_DUE && entry_is_expired(e, now_ms)) || hash_item_hash(t, e) == hash;
+    if (wanted == WANTED_DUE)
+        return entry_is_expired(e, now_ms) || (hash_item_hash(t, e) ^ hash) <= UNKNOWN_BITS;
+    return hash_item_hash(t, e) == hash;
 }
 
 /* The one search; `wanted` is a constant at each call. */
@@ -235,7 +240,15 @@ struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
 struct entry *hash_table_find_due(const struct hash_table *t, uint64_t hash, int64_t now_ms,
                                   struct hash_slot *slot)
 {
-    return search(t, WANTED_DUE, NULL, hash, now_ms, slot);
+    struct entry *e = search(t, WANTED_DUE, NULL, hash, now_ms, slot);
+    if (e || hash_table_count(t) == 0)
+        return e;
+    /* The bits that are not known hardly ever decide upon the place. */
+    uint64_t low = hash_position(t, hash), high = hash_position(t, hash | UNKNOWN_BITS);
+    struct hash_segment s = find_segment(t, low);
+    bool same = s.depth > 0 ? (low ^ high) >> (64 - s.depth) == 0 : true;
+    same = same && segment_h12(s, low) == segment_h12(s, high);
+    return same ? NULL : search(t, WANTED_DUE, NULL, hash | UNKNOWN_BITS, now_ms, slot);
 }
 
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)

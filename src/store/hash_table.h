@@ -78,8 +78,8 @@ struct element *hash_table_find_element(const struct hash_table *t, struct slice
 /* An entry with exactly this hash, whatever its key. */
 struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
                                    struct hash_slot *slot);
-/* The same, but any entry that is over at now_ms may be found instead, if it is where the hash leads: names are hashed
- * only where neither is so. */
+/* The same, but the low four bits of the hash are not known (zero), and any entry that is over at now_ms may be found
+ * instead, if it is where the hash leads: names are hashed only for what is not over. */
 struct entry *hash_table_find_due(const struct hash_table *t, uint64_t hash, int64_t now_ms,
                                   struct hash_slot *slot);
 /* Adds an entry whose key is not in the table. False: out of memory, nothing changed. */
