@@ -31,6 +31,7 @@
     X(sort)                 \
     X(string)               \
     X(string_edit)          \
+    X(throttle)             \
     X(transaction)          \
     X(zset)                 \
     X(zset_combine)         \
