@@ -54,7 +54,7 @@ void segment_clear(struct hash_segment s, struct hash_bucket *b, uint32_t index)
     bucket_set_reach(&s.buckets[home], reach);
 }
 
-/* Keys that are moved to make room beyond the first one. */
+/* Keys that are moved to make room beyond the first one; not in tables of elements (hash_table.c). */
 enum { PASSING_HOPS = 1 };
 
 static inline uint32_t reach_limit(uint32_t size)
@@ -134,7 +134,7 @@ static bool make_room(const struct hash_table *t, struct hash_segment s, uint32_
 static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
                              struct hash_item item, uint32_t home)
 {
-    for (int hops = 0; hops <= PASSING_HOPS; hops++) {
+    for (int hops = 0; hops <= (t->elements ? 0 : PASSING_HOPS); hops++) {
         for (uint32_t passed = 0; passed <= reach_limit(s.size); passed++) {
             struct hash_bucket *b = bucket_after(s, home, (int)passed);
             if (make_room(t, s, (uint32_t)(b - s.buckets), hops)) {
