@@ -120,6 +120,8 @@ void element_table_free(struct element_table *t)
 bool element_table_copy_into(struct element_table *to, const struct element_table *from)
 {
     struct element_iterator it = element_iterate(from);
+    if (!element_table_expect(to, element_table_count(from)))
+        return false;
     for (struct element *e; (e = element_next(&it));) {
         size_t size = element_size(e);
         struct element *copy = tu_alloc(size);
@@ -194,11 +196,14 @@ bool element_table_insert(struct element_table *t, struct element *e)
     return insert(t, e, element_table_hash(t, element_name(e)));
 }
 
+bool element_table_expect(struct element_table *t, size_t count)
+{
+    return hash_table_expect(&t->table, count);
+}
+
 bool element_table_fill(struct element_table *t, const struct element_item *items, size_t count)
 {
-    if (count == 0)
-        return true;
-    if (!hash_table_reserve(&t->table, &items->word, sizeof *items, count))
+    if (!element_table_expect(t, count))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!insert(t, items[i].element, items[i].word)) {

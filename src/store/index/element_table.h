@@ -146,6 +146,8 @@ enum element_added { ELEMENT_NO_MEMORY = -1, ELEMENT_EXISTS, ELEMENT_ADDED };
 enum element_added element_table_add(struct element_table *t, struct slice name);
 /* Adds an element made by the caller, whose name is not there. False: out of memory, it is still the caller's. */
 bool element_table_insert(struct element_table *t, struct element *e);
+/* Makes room for about `count` elements in a table that never had one. False: out of memory, nothing has changed. */
+bool element_table_expect(struct element_table *t, size_t count);
 /* Adds `count` elements to a table that never had one. False: out of memory, it is empty and they are still the
  * caller's. */
 bool element_table_fill(struct element_table *t, const struct element_item *items, size_t count);
