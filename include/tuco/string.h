@@ -14,6 +14,7 @@
 
 TU_BEGIN_DECLS
 
+/* The bytes and how many they are. */
 struct tu_string {
     const char *at;
     size_t length;
