@@ -80,11 +80,28 @@ static size_t element_size(const unsigned char *b, size_t available)
     return h.size == 0 ? 0 : h.size + h.text;
 }
 
-size_t packed_next_slow(struct packed p, size_t at)
+static size_t next_of_long(struct packed p, size_t at)
 {
     size_t size = element_size(p.bytes + at, p.size - at);
     tu_assert(at < p.size && size > 0);
     return at + size + tail_size(size);
+}
+
+/* The same as packed_next, with the sizes of integers at hand. */
+static inline size_t next_of(struct packed p, size_t at)
+{
+    static const uint8_t integer_sizes[16] = {[1] = 3, [2] = 4, [3] = 5, [4] = 9};
+    unsigned b = p.bytes[at];
+    if (b < 0xc0)
+        return at + 2 + (b >= 0x80 ? b & 0x3f : 0);
+    if (b < 0xe0)
+        return at + 3;
+    return b > 0xf0 ? at + integer_sizes[b & 15] + 1 : next_of_long(p, at);
+}
+
+size_t packed_next_slow(struct packed p, size_t at)
+{
+    return next_of(p, at);
 }
 
 size_t packed_prev(struct packed p, size_t at)
@@ -134,14 +151,18 @@ size_t packed_seek(struct packed p, int64_t index)
     return at;
 }
 
-/* A little-endian signed integer of `size` bytes. */
+/* A little-endian signed integer of 2, 3, 4 or 8 bytes. */
 static int64_t load_signed(const unsigned char *b, size_t size)
 {
-    uint64_t v = 0;
-    for (size_t i = size; i-- > 0;)
-        v = v << 8 | b[i];
-    unsigned unused = (unsigned)(64 - 8 * size);
-    return (int64_t)(v << unused) >> unused;
+    int64_t v64;
+    int32_t v32;
+    int16_t v16;
+    switch (size) {
+    case 2: memcpy(&v16, b, sizeof v16); return v16;
+    case 3: return b[0] | b[1] << 8 | (int8_t)b[2] * 65536;
+    case 4: memcpy(&v32, b, sizeof v32); return v32;
+    default: memcpy(&v64, b, sizeof v64); return v64;
+    }
 }
 
 void packed_get(struct packed p, size_t at, struct packed_item *out)
@@ -198,7 +219,7 @@ static inline size_t step_on(struct packed p, size_t at, size_t step, size_t *ju
 {
     size_t next = at, guess = at + *jump;
     for (size_t i = 0; i < step && next < p.size; i++)
-        next = packed_next(p, next);
+        next = next_of(p, next);
     if (__builtin_expect(next != guess, 0)) {
         *jump = next - at;
         guess = next;
