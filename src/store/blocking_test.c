@@ -2,6 +2,7 @@
  * goroutines that wait, push, move and give up at once: every element ends up in exactly one place. */
 #include "store/blocking.h"
 
+#include "base/number.h"
 #include "base/random.h"
 #include "store/keyspace.h"
 #include "store/shard.h"
@@ -9,7 +10,6 @@
 #include "store/types/string.h"
 #include "support/testing.h"
 
-#include <stdlib.h>
 #include <tuco/go.h>
 #include <tuco/sync.h>
 
@@ -40,8 +40,7 @@ struct popper {
 
 static void take_number(void *context, struct slice element)
 {
-    int64_t *number = context;
-    *number = strtoll(element.data, NULL, 10);
+    CHECK(number_parse_int64(element, context));
 }
 
 static bool try_pop(struct popper *p, struct transaction *tx)
