@@ -416,7 +416,7 @@ static bool add_waiter(struct reach *r, const struct blocking_waiter *w)
 static bool add_waiters_of(struct reach *r, uint64_t hash)
 {
     const struct blocking_table *t = &shard_of(r->tx->keyspace, hash)->blocking;
-    if (t->wide == 0 || !transaction_holds(r->tx, hash))
+    if (!transaction_holds(r->tx, hash) || t->wide == 0)
         return true;
     for (const struct blocking_queue *q = t->chains[hash & (t->chain_count - 1)]; q; q = q->next)
         for (const struct blocking_node *n = q->hash == hash ? q->first : NULL; n; n = n->next)
