@@ -69,6 +69,8 @@ struct call {
     struct args *args;      /* parsed by the row's grammar; NULL when the row has none */
     struct transaction *tx; /* never NULL; db, clock and locks of this call */
     struct reply *reply;
+    size_t request_bytes; /* as they came; of a queued command: EXEC's */
+    size_t reply_start;   /* reply_size before the call; of a queued command: before EXEC's reply */
 };
 typedef void (*command_fn)(struct call *call);
 
@@ -143,6 +145,9 @@ enum doc_flag { DOC_DEPRECATED = 1 << 0, DOC_SYSCMD = 1 << 1 };
 typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv,
                                  size_t argc, struct args *out, const char **error);
 
+/* True if word `index` must not be shown to others: a password. */
+typedef bool (*command_secret_fn)(const struct slice *argv, size_t argc, size_t index);
+
 enum { COMMAND_ALWAYS_PLAIN = 0xffffffffu }; /* of plain_argc: no number of words needs matching */
 
 struct command {
@@ -164,6 +169,7 @@ struct command {
     const char *const *tips;                  /* NULL-terminated, or NULL */
     const char *const *history;               /* pairs version, text; NULL-terminated, or NULL */
     command_parse_fn parse;                   /* NULL: the grammar decides */
+    command_secret_fn secret;                 /* NULL: every word may be shown */
     uint32_t doc_flags;                       /* enum doc_flag */
     const char *deprecated_since, *replaced_by;
 

@@ -308,6 +308,15 @@ static void protocol_error(struct run *run)
     client_set_flags(run->client, CLIENT_CLOSE_AFTER_REPLY, 0);
 }
 
+/* An inline command counts as its words with a blank between them and a line end. */
+static size_t inline_bytes(const struct resp_parser *p)
+{
+    size_t bytes = p->argc + 1;
+    for (size_t i = 0; i < p->argc; i++)
+        bytes += p->argv[i].size;
+    return bytes;
+}
+
 /* Parses the next commands, at most one batch; sets *failed after a protocol error. */
 static size_t parse_batch(struct run *run, enum resp_result *last)
 {
@@ -322,11 +331,13 @@ static size_t parse_batch(struct run *run, enum resp_result *last)
         if (*last != RESP_COMMAND)
             break;
         struct resp_parser *p = &run->parser;
+        size_t bytes = *run->data == '*' ? p->position : inline_bytes(p);
         run->data += p->position;
         run->size -= p->position;
         bool full = p->heap != NULL;
         if (p->argc > 0) {
-            run->items[count++] = (struct dispatch_item){.argv = p->argv, .argc = p->argc};
+            run->items[count++] =
+                (struct dispatch_item){.argv = p->argv, .argc = p->argc, .request_bytes = bytes};
             if (!full)
                 words += p->argc;
         }
@@ -355,9 +366,7 @@ static void execute_input(struct run *run)
         }
         for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
             dispatch_run(&run->dispatch, &run->items[i], i + 1 < count ? &run->items[i + 1] : NULL);
-            /* What follows a CONFIG SET sees it, in the same batch too. */
-            run->config = config_pin_refresh(&c->server->config, &c->pin);
-            run->dispatch.config = run->config;
+            run->config = run->dispatch.config; /* the command may have been a CONFIG SET */
             if (run->reply.block_bytes > SEND_EARLY_BYTES) {
                 send_replies(run);
                 set_reply_limit(run);

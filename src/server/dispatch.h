@@ -34,6 +34,7 @@ struct dispatch_item {
     const struct command *row, *parent; /* by dispatch_look_ahead; row NULL: unknown */
     uint32_t hash_first, hash_count;    /* its keys' hashes in dispatch.hashes */
     bool hashed;
+    size_t request_bytes; /* by the connection */
 };
 
 struct dispatch {

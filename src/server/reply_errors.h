@@ -166,6 +166,9 @@
     "<consumer> option."
 #define ERR_STREAM_READ_NO_GROUP \
     "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option"
+#define ERR_COMMANDLOG_COUNT "ERR count should be greater than or equal to -1"
+#define ERR_COMMANDLOG_TYPE \
+    "ERR type should be one of the following: slow, large-request, large-reply"
 #define ERR_TIMEOUT          "ERR timeout is not an integer or out of range"
 #define ERR_TIMEOUT_NEGATIVE "ERR timeout is negative"
 #define ERR_TIMEOUT_RANGE    "ERR timeout is out of range"

@@ -11,6 +11,7 @@
 #include "platform/entropy.h"
 #include "server/client_registry.h"
 #include "server/command.h"
+#include "server/command_log.h"
 #include "server/config_apply.h"
 #include "server/listening.h"
 #include "server/server_signals.h"
@@ -101,9 +102,10 @@ static int make_parts(struct server *server, const struct config *config)
     server->keyspace = keyspace_new(&options);
     server->clients = client_registry_new();
     server->stats = stats_create(command_id_count());
+    server->command_log = command_log_new();
     server->listening = listening_new();
     return server->keyspace == NULL || server->clients == NULL || server->stats == NULL ||
-                   server->listening == NULL
+                   server->command_log == NULL || server->listening == NULL
                ? -ENOMEM
                : 0;
 }
@@ -140,6 +142,7 @@ void server_free(struct server *server)
     tu_free(server->listening);
     client_registry_free(server->clients);
     stats_free(server->stats);
+    command_log_free(server->command_log);
     keyspace_free(server->keyspace);
     config_store_free(&server->config);
     tu_free(server->executable);

@@ -10,6 +10,7 @@
 #define COMMAND_FAMILIES(X) \
     X(bitmap)               \
     X(command)              \
+    X(command_log)          \
     X(config)               \
     X(debug)                \
     X(connection)           \
