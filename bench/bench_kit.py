@@ -1,4 +1,4 @@
-"""bench_kit - what run-runtime and run-server share: children, medians, the table, the machine's name."""
+"""bench_kit - what the run-* scripts share: children, servers, medians, the table, the machine's name."""
 import os
 import platform
 import shlex
@@ -7,9 +7,11 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LOAD = os.path.join(ROOT, "build/bench/load")
 
 
 class Child:
@@ -123,3 +125,55 @@ def table(header, rows):
     lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(r, widths)) + " |" for r in [header] + rows]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
     return "\n".join(lines)
+
+
+class Server(Child):
+    """A Redis-compatible server with nothing on disk."""
+
+    def __init__(self, command, cores=None):
+        self.port = free_port()
+        self.folder = tempfile.TemporaryDirectory()
+        super().__init__(shlex.split(command) + ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "",
+                                                 "--appendonly", "no", "--maxclients", "20000", "--daemonize", "no"],
+                         cores=cores)
+        wait_for_port(self.port, self)
+        self.pid = int(self.info("process_id"))  # the command may be a wrapper
+
+    def call(self, *words):
+        """The first line of a reply, or the whole of a bulk string."""
+        with socket.create_connection(("127.0.0.1", self.port), 30) as s:
+            s.sendall(b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in words))
+            f = s.makefile("rb")
+            head = f.readline()
+            return f.read(int(head[1:])).decode() if head[:1] in b"$=" else head.decode().strip()
+
+    def pipeline(self, commands):
+        """Sends many commands at once and reads their replies, which must be of one line or one bulk string."""
+        with socket.create_connection(("127.0.0.1", self.port), 60) as s:
+            s.sendall(b"".join(b"*%d\r\n" % len(c) + b"".join(b"$%d\r\n%s\r\n" % (len(w), w.encode()) for w in c)
+                               for c in commands))
+            f = s.makefile("rb")
+            for command in commands:
+                head = f.readline()
+                if head[:1] in b"-":
+                    sys.exit(f"{shlex.join(self.command)}: {command[0]}: {head.decode().strip()}")
+                if head[:1] in b"$=":
+                    f.read(int(head[1:]) + 2)
+
+    def info(self, field, default=None):
+        for line in self.call("INFO").split("\r\n"):
+            if line.startswith(field + ":"):
+                return line.split(":", 1)[1]
+        if default:
+            return default
+        sys.exit(f"INFO has no {field}: {shlex.join(self.command)}")
+
+
+def peer_name(command):
+    """What the peer says it is; its command line is a matter of this machine."""
+    if not command:
+        return "no peer"
+    with Server(command) as server:
+        name = server.info("server_name", "redis")
+        arguments = " ".join(a for a in shlex.split(command) if a.startswith("--") or a.isdigit())
+        return f"peer: {name} {server.info(name + '_version')} {arguments}".rstrip()

@@ -6,6 +6,7 @@
 #include <tuco/context.h>
 #include <tuco/defer.h>
 #include <tuco/file.h>
+#include <tuco/gc.h>
 #include <tuco/go.h>
 #include <tuco/loop.h>
 #include <tuco/mem.h>

@@ -11,8 +11,10 @@
  *                                            its input ends; prints how many were dropped
  *   --connections 50  --pipeline 1  --seconds 3  --warmup 1     (seconds may be fractions)
  *   --requests N      stop after N instead of after a time; no warm-up
- *   --keys 1000000    {key} is 12 digits, {int} is 12 digits and starts with 1: below this number
+ *   --keys 1000000    {key} is 12 digits, {int} is 12 digits and starts with 1: below this number,
+ *                     or below their own in {key:N} and {int:N}
  *   --sequential      {key} counts up, one a request, instead of being random
+ *   --seed N          other random numbers than without it, for a load that goes on where one has ended
  *   --size 64         bytes of {data}
  *   --pid PID         also reports the CPU time that process used in the measured window
  *   --print-size      prints the bytes of one request and ends (for a server that does not look)
@@ -34,7 +36,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DIGITS = 12, HOLES_MAX = 16, IN_SIZE = 256 * 1024 };
+enum { DIGITS = 12, HOLES_MAX = 128, IN_SIZE = 256 * 1024 };
 
 /* One request with the places where digits are written in before it is sent. */
 struct request {
@@ -42,6 +44,7 @@ struct request {
     size_t size;
     struct {
         size_t at;
+        uint64_t below;
         bool integer; /* first digit is always 1 */
     } holes[HOLES_MAX];
     int hole_count;
@@ -144,15 +147,47 @@ static void append(const char *data, size_t size)
     request.size += size;
 }
 
-static void append_hole(bool integer)
+static void append_hole(bool integer, uint64_t below)
 {
     if (request.hole_count == HOLES_MAX) {
         fprintf(stderr, "load: too many {key} and {int}\n");
         exit(2);
     }
     request.holes[request.hole_count].at = request.size;
+    request.holes[request.hole_count].below = below;
     request.holes[request.hole_count++].integer = integer;
     append("100000000000", DIGITS);
+}
+
+/* Adds what stands at p, a {hole} or a byte, to the request, or only its size to *size if that is given; returns what
+ * comes after it. */
+static const char *append_part(const char *p, size_t *size)
+{
+    bool key = !strncmp(p, "{key", 4), integer = !strncmp(p, "{int", 4);
+    if (!strncmp(p, "{data}", 6)) {
+        for (size_t i = 0; !size && i < opt.data_size; i++)
+            append("x", 1);
+        *(size ? size : &(size_t){0}) += opt.data_size;
+        return p + 6;
+    }
+    if (!(key || integer) || (p[4] != '}' && p[4] != ':')) {
+        if (size)
+            ++*size;
+        else
+            append(p, 1);
+        return p + 1;
+    }
+    char *end;
+    uint64_t below = p[4] == ':' ? strtoull(p + 5, &end, 10) : (end = (char *)p + 4, opt.keys);
+    if (*end != '}' || below == 0) {
+        fprintf(stderr, "load: not a place for numbers: %s\n", p);
+        exit(2);
+    }
+    if (size)
+        *size += DIGITS;
+    else
+        append_hole(integer, below);
+    return end + 1;
 }
 
 /* Adds one word as a bulk string. */
@@ -160,24 +195,11 @@ static void append_word(const char *word)
 {
     size_t size = 0;
     char header[32];
-    for (int pass = 0; pass < 2; pass++) {
-        for (const char *p = word; *p;) {
-            bool key = !strncmp(p, "{key}", 5), integer = !strncmp(p, "{int}", 5);
-            bool data = !strncmp(p, "{data}", 6);
-            if (pass == 0)
-                size += key || integer ? DIGITS : data ? opt.data_size : 1;
-            else if (key || integer)
-                append_hole(integer);
-            else if (data)
-                for (size_t i = 0; i < opt.data_size; i++)
-                    append("x", 1);
-            else
-                append(p, 1);
-            p += key || integer ? 5 : data ? 6 : 1;
-        }
-        if (pass == 0)
-            append(header, (size_t)snprintf(header, sizeof header, "$%zu\r\n", size));
-    }
+    for (const char *p = word; *p;)
+        p = append_part(p, &size);
+    append(header, (size_t)snprintf(header, sizeof header, "$%zu\r\n", size));
+    for (const char *p = word; *p;)
+        p = append_part(p, NULL);
     append("\r\n", 2);
 }
 
@@ -198,7 +220,7 @@ static void fill_holes(char *copy)
 {
     uint64_t number = next_key++;
     for (int h = 0; h < request.hole_count; h++) {
-        uint64_t v = (opt.sequential ? number : random_next() >> 11) % opt.keys;
+        uint64_t v = (opt.sequential ? number : random_next() >> 11) % request.holes[h].below;
         char *digits = copy + request.holes[h].at;
         int last = request.holes[h].integer ? 1 : 0;
         for (int i = DIGITS - 1; i >= last; i--, v /= 10)
@@ -431,13 +453,11 @@ static int hold_idle(void)
 static void parse_options(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"port", 1, NULL, 'p'},       {"connections", 1, NULL, 'c'},
-        {"pipeline", 1, NULL, 'P'},   {"seconds", 1, NULL, 's'},
-        {"warmup", 1, NULL, 'w'},     {"requests", 1, NULL, 'n'},
-        {"keys", 1, NULL, 'k'},       {"sequential", 0, NULL, 'S'},
-        {"size", 1, NULL, 'd'},       {"pid", 1, NULL, 'i'},
-        {"print-size", 0, NULL, 'z'}, {"echo", 1, NULL, 'e'},
-        {"idle", 1, NULL, 'I'},       {0}};
+        {"port", 1, NULL, 'p'},    {"connections", 1, NULL, 'c'}, {"pipeline", 1, NULL, 'P'},
+        {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'},      {"requests", 1, NULL, 'n'},
+        {"keys", 1, NULL, 'k'},    {"sequential", 0, NULL, 'S'},  {"seed", 1, NULL, 'r'},
+        {"size", 1, NULL, 'd'},    {"pid", 1, NULL, 'i'},         {"print-size", 0, NULL, 'z'},
+        {"echo", 1, NULL, 'e'},    {"idle", 1, NULL, 'I'},        {0}};
     for (int c; (c = getopt_long(argc, argv, "+", options, NULL)) != -1;) {
         switch (c) {
         case 'p': opt.port = atoi(optarg); break;
@@ -448,6 +468,7 @@ static void parse_options(int argc, char **argv)
         case 'n': opt.requests = atol(optarg); break;
         case 'k': opt.keys = strtoull(optarg, NULL, 10); break;
         case 'S': opt.sequential = true; break;
+        case 'r': random_state *= 2 * strtoull(optarg, NULL, 10) + 1; break;
         case 'd': opt.data_size = strtoul(optarg, NULL, 10); break;
         case 'i': opt.pid = atoi(optarg); break;
         case 'z': opt.print_size = true; break;

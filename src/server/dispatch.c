@@ -7,7 +7,9 @@
  * inside a long batch.
  *
  * A batch's keys are hashed and their buckets, then their entries, requested from memory before the
- * first command runs: by then the cache misses of a pipeline overlap instead of following each other.
+ * first command runs: by then the cache misses of a pipeline overlap instead of following each other. A
+ * bucket is read under its lock, so a command of several keys does that later, when it holds them all
+ * (handler_key_ahead).
  */
 #include "server/dispatch.h"
 
@@ -119,8 +121,9 @@ void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t
         return;
     for (size_t i = 0; i < d->hash_used; i++)
         keyspace_prefetch_bucket(d->server->keyspace, db, d->hashes[i]);
-    for (size_t i = 0; i < d->hash_used; i++)
-        keyspace_prefetch_entry(d->server->keyspace, db, d->hashes[i]);
+    for (size_t i = 0; i < count; i++)
+        if (items[i].hash_count == 1)
+            keyspace_prefetch_entry(d->server->keyspace, db, d->hashes[items[i].hash_first]);
     stats_add(d->server->stats, STAT_BATCHES, 1);
     stats_add(d->server->stats, STAT_BATCH_COMMANDS, count);
 }

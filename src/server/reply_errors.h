@@ -68,6 +68,14 @@
 #define ERR_EXPIRE_NX     "ERR NX and XX, GT or LT options at the same time are not compatible"
 #define ERR_EXPIRE_GT_LT  "ERR GT and LT options at the same time are not compatible"
 
+/* conditions of SET and DELEX */
+#define ERR_DIGEST          "ERR must be exactly 16 hexadecimal characters"
+#define ERR_DELEX_CONDITION "ERR Invalid condition. Use IFEQ, IFNE, IFDEQ, or IFDNE"
+#define ERR_DELEX_TYPE      "ERR Key should be of string type if conditions are specified"
+
+/* INCREX */
+#define ERR_COUNT_BOUNDS "ERR LBOUND can't be greater than UBOUND"
+
 /* keys */
 #define ERR_CURSOR    "ERR invalid cursor"
 #define ERR_NOVALUES  "ERR NOVALUES option can only be used in HSCAN"

@@ -112,6 +112,25 @@ void keyspace_prefetch_entry(struct keyspace *ks, uint32_t db, uint64_t hash)
     tu_mutex_unlock(&s->lock);
 }
 
+static void prefetch_range(const struct transaction *tx, const uint64_t *hashes, size_t from,
+                           size_t to, void (*prefetch)(const struct hash_table *, uint64_t))
+{
+    for (size_t i = from; i < to; i++) {
+        const struct shard_db *d = shard_db_of(shard_of(tx->keyspace, hashes[i]), tx->db);
+        if (d)
+            prefetch(&d->table, hashes[i]);
+    }
+}
+
+void keyspace_prefetch_keys(const struct transaction *tx, const uint64_t *hashes, size_t count,
+                            size_t at)
+{
+    size_t middle = count - at < KEYSPACE_AHEAD ? count : at + KEYSPACE_AHEAD;
+    size_t end = count - at < 2 * KEYSPACE_AHEAD ? count : at + 2 * KEYSPACE_AHEAD;
+    prefetch_range(tx, hashes, at == 0 ? 0 : middle, end, hash_table_prefetch_bucket);
+    prefetch_range(tx, hashes, at, middle, hash_table_prefetch_entry);
+}
+
 const char *keyspace_type_name(enum store_type type)
 {
     static const char *const names[] = {"none", "string", "list",   "set",

@@ -41,6 +41,13 @@ uint64_t keyspace_hash(const struct keyspace *ks, struct slice key);
 void keyspace_prefetch_bucket(struct keyspace *ks, uint32_t db, uint64_t hash);
 void keyspace_prefetch_entry(struct keyspace *ks, uint32_t db, uint64_t hash);
 
+/* Look-ahead within a command that looks at `count` keys in order and holds their shards: to be called when it comes to
+ * key number `at`, a multiple of KEYSPACE_AHEAD. The entries of so many keys are on their way then, and the buckets of
+ * as many behind them, so that the cache misses of a group overlap. Never parks. */
+#define KEYSPACE_AHEAD 16u
+void keyspace_prefetch_keys(const struct transaction *tx, const uint64_t *hashes, size_t count,
+                            size_t at);
+
 enum store_type {
     TYPE_NONE,
     TYPE_STRING,

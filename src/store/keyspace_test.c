@@ -278,6 +278,32 @@ TEST(keyspace, digest)
     stop();
 }
 
+/* Every way in which a row of keys can end: before, at and behind the end of a group; with keys that are missing, and in
+ * a database where nothing was ever stored. */
+TEST(keyspace, ahead_of_many_keys)
+{
+    enum { KEYS = 4 * KEYSPACE_AHEAD + 3 };
+    char names[KEYS][16];
+    uint64_t hashes[KEYS];
+    start();
+    for (int i = 0; i < KEYS; i++) {
+        snprintf(names[i], sizeof names[i], "key:%d", i);
+        hashes[i] = key_of(names[i]).hash;
+        if (i % 3 != 0)
+            set(names[i], "value");
+    }
+    for (uint32_t db = 0; db < 2; db++) {
+        tx.db = db;
+        for (size_t count = 1; count <= KEYS; count++)
+            for (size_t at = 0; at < count; at += KEYSPACE_AHEAD)
+                keyspace_prefetch_keys(&tx, hashes, count, at);
+    }
+    tx.db = 0;
+    for (int i = 0; i < KEYS; i++)
+        CHECK_EQ(keyspace_exists(&tx, key_of(names[i])), i % 3 != 0);
+    stop();
+}
+
 TEST(keyspace, watchers)
 {
     start();

@@ -70,6 +70,18 @@ static inline bool in_set(const uint64_t *set, uint32_t number)
     return set[number / 64] >> (number % 64) & 1;
 }
 
+/* The first shard of the set at or behind `from`, but `count` or more if it is not below `count`. */
+static inline uint32_t next_in_set(const uint64_t *set, uint32_t from, uint32_t count)
+{
+    while (from < count) {
+        uint64_t rest = set[from / 64] >> (from % 64);
+        if (rest)
+            return from + (uint32_t)__builtin_ctzll(rest);
+        from = (from | 63) + 1;
+    }
+    return count;
+}
+
 static bool try_for_a_while(struct tu_mutex *lock)
 {
     for (int i = 0; i < TRIES; i++) {
@@ -85,11 +97,14 @@ static bool try_for_a_while(struct tu_mutex *lock)
 static uint32_t try_rest(struct transaction *tx, uint32_t have)
 {
     const struct keyspace *ks = tx->keyspace;
-    for (uint32_t n = 0; n < ks->shard_count; n++) {
-        if (n == have || !in_set(tx->held, n) || try_for_a_while(&shard_at(ks, n)->lock))
+    const uint64_t *held = tx->held;
+    const uint32_t all = ks->shard_count;
+    for (uint32_t n = next_in_set(held, 0, all); n < all; n = next_in_set(held, n + 1, all)) {
+        if (n == have || try_for_a_while(&shard_at(ks, n)->lock))
             continue;
-        for (uint32_t back = 0; back < n; back++)
-            if (back != have && in_set(tx->held, back))
+        for (uint32_t back = next_in_set(held, 0, n); back < n;
+             back = next_in_set(held, back + 1, n))
+            if (back != have)
                 tu_mutex_unlock(&shard_at(ks, back)->lock);
         tu_mutex_unlock(&shard_at(ks, have)->lock);
         return n;
@@ -202,9 +217,10 @@ void transaction_unlock(struct transaction *tx)
     if (tx->held_count == 1) {
         tu_mutex_unlock(&shard_at(ks, tx->held_one)->lock);
     } else {
-        for (uint32_t n = 0; n < ks->shard_count; n++)
-            if (in_set(tx->held, n))
-                tu_mutex_unlock(&shard_at(ks, n)->lock);
+        const uint32_t all = ks->shard_count;
+        for (uint32_t n = next_in_set(tx->held, 0, all); n < all;
+             n = next_in_set(tx->held, n + 1, all))
+            tu_mutex_unlock(&shard_at(ks, n)->lock);
     }
     tx->held_count = 0;
     tx->holds_all = false;

@@ -17,7 +17,7 @@
  * Below the first slot of each stack lies a null pointer. Popping finds it when the stack is empty,
  * which saves a comparison, and pushing compares with the top without asking whether there is one.
  *
- * A fork takes every lock, so that the child has a heap that works (a fork is the only one who holds
+ * A fork takes every lock, the collected heap's first, so that the child has a heap that works (a fork is the only one who holds
  * the registry's lock and several classes' locks at once, and takes them in order).
  *
  * Blocks in use are not counted one by one: a class knows how many left its spans and how many are
@@ -28,6 +28,7 @@
 #include "runtime/mem/heap.h"
 
 #include "base/check.h"
+#include "runtime/gc/collector.h"
 #include "runtime/mem/cache.h"
 #include "runtime/mem/central.h"
 #include "runtime/mem/heap_debug.h"
@@ -113,6 +114,7 @@ static void thread_ends(void *value)
 
 static void before_fork(void)
 {
+    tu__gc_before_fork();
     tu__lock(&tu__caches.lock);
     tu__centrals_lock();
     tu__pages_before_fork();
@@ -125,6 +127,7 @@ static void after_fork(bool child)
     tu__pages_after_fork(child);
     tu__centrals_after_fork(child);
     (child ? tu__lock_after_fork : tu__unlock)(&tu__caches.lock);
+    tu__gc_after_fork(child);
 }
 
 static void after_fork_parent(void)
@@ -271,6 +274,12 @@ static inline void *alloc(size_t size, bool zero)
     return pop(class_of(size));
 }
 
+/* Whether a page-table code is one of this heap's: objects of the collected one are not. */
+static inline bool is_manual(unsigned code)
+{
+    return code != PAGE_NONE && code != PAGE_COLLECTED;
+}
+
 /* By the block's entry in the page table; redzone included. By arithmetic: the class's own line is
  * written by whoever takes its lock. */
 static inline size_t whole_size(uint64_t entry)
@@ -336,7 +345,7 @@ static void free_large(void *p, struct span *s)
 static __attribute__((noinline)) void free_slow(void *p, uint64_t entry)
 {
     unsigned class = tu__entry_code(entry);
-    tu_check(class != PAGE_NONE, "tu_free(%p): not a block of this heap, or freed before", p);
+    tu_check(is_manual(class), "tu_free(%p): not a block of this heap, or freed before", p);
     if (class == PAGE_LARGE) {
         free_large(p, tu__entry_span(entry));
         return;
@@ -365,8 +374,8 @@ __attribute__((noinline)) void tu_free(void *block)
         return;
     uint64_t entry = tu__page_entry(block);
     if (TU__REDZONE > 0) {
-        tu_check(tu__entry_code(entry), "tu_free(%p): not a block of this heap, or freed before",
-                 block);
+        tu_check(is_manual(tu__entry_code(entry)),
+                 "tu_free(%p): not a block of this heap, or freed before", block);
         block = tu__debug_freed(block, whole_size(entry));
         if (!block)
             return;
@@ -395,7 +404,8 @@ size_t tu_usable_size(const void *block)
     if (!block)
         return 0;
     uint64_t entry = tu__page_entry(block);
-    tu_check(tu__entry_code(entry), "tu_usable_size(%p): not a block of this heap", block);
+    tu_check(is_manual(tu__entry_code(entry)), "tu_usable_size(%p): not a block of this heap",
+             block);
     size_t whole = whole_size(entry);
     tu__debug_check(block, whole, "tu_usable_size");
     return whole - TU__REDZONE;
@@ -460,7 +470,7 @@ void *tu_move(void *block)
 {
     uint64_t entry = tu__page_entry(block);
     unsigned class = tu__entry_code(entry);
-    tu_check(class != PAGE_NONE, "tu_move(%p): not a block of this heap", block);
+    tu_check(is_manual(class), "tu_move(%p): not a block of this heap", block);
     tu__debug_check(block, whole_size(entry), "tu_move");
     void *better = class == PAGE_LARGE ? NULL : tu__central_take_better(class, block);
     if (!better)

@@ -111,6 +111,8 @@ static bool is_out(const struct span *s, uint32_t index)
 static void walk_span(const struct span *s, void *arg)
 {
     const struct walk *w = arg;
+    if (s->state == SPAN_COLLECTED)
+        return;
     char *start = tu__span_start(s);
     if (s->state == SPAN_LARGE) {
         if (TU__REDZONE == 0 || is_out(s, 0))

@@ -1,6 +1,6 @@
 /* page_heap.c - best fit over binned free runs, coalescing through the page table.
  *
- * The table holds an entry for every page of a small span (any block must find its class), but only
+ * The table holds an entry for every page of a small or collected span (any block must find its class), but only
  * for the first and last page of a large span or free run: that is all that freeing (by the first
  * byte) and coalescing (by the neighbours' borders) ask for, and a run of a gigabyte costs no more
  * than one of a page. A free run's entries have code 0, so freeing a pointer into it is noticed.
@@ -48,7 +48,7 @@ static struct {
     size_t free_pages[2];
     size_t dirty_low; /* least free_pages[SPAN_DIRTY] since tu__pages_idle was asked */
     size_t returning_pages;
-    size_t small_pages, large_pages;
+    size_t small_pages, large_pages, collected_pages;
     struct span *spare; /* span structs to use again, linked through next */
     char *chunk;        /* rest of the current piece of metadata */
     size_t chunk_left, metadata_bytes;
@@ -369,6 +369,41 @@ struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zer
     return s;
 }
 
+static void copy_shape(struct span *s, const struct span *shape)
+{
+    s->bin = shape->bin;
+    s->used = shape->used;
+    s->capacity = shape->capacity;
+    s->hint = shape->hint;
+    s->reciprocal = shape->reciprocal;
+    s->type = shape->type;
+    s->block_bytes = shape->block_bytes;
+    s->key = shape->key;
+    memset(s->home, 0, sizeof s->home);
+}
+
+struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span *shape)
+{
+    if (pages == 0 || pages > LARGEST_HEAP >> PAGE_SHIFT)
+        return NULL;
+    tu__lock(&heap.lock);
+    struct span *s = take_locked(pages, zero);
+    note_low();
+    if (s) {
+        s->zero = s->state == SPAN_CLEAN && vm_page_size() <= PAGE_BYTES;
+        s->next = s->prev = NULL;
+        s->state = SPAN_COLLECTED;
+        copy_shape(s, shape);
+        atomic_thread_fence(
+            memory_order_release); /* pairs with the marker's acquire of the entry */
+        heap.collected_pages += pages;
+        for (size_t i = 0; i < pages; i++)
+            set_entry(s->first + i, s, PAGE_COLLECTED);
+    }
+    tu__unlock(&heap.lock);
+    return s;
+}
+
 /* Gives back dirty runs of at least `least` pages. Called and returns locked. */
 static size_t return_locked(size_t keep, size_t least, size_t most)
 {
@@ -430,7 +465,7 @@ size_t tu__pages_idle(void)
 /* Something became free: not too much of it may lie here. Called and returns locked. */
 static void return_some(void)
 {
-    size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages) / 16;
+    size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages + heap.collected_pages) / 16;
     if (heap.free_pages[SPAN_DIRTY] > keep)
         (void)return_locked(keep / 2, RETURN_PAGES, SIZE_MAX);
     note_low();
@@ -439,12 +474,12 @@ static void return_some(void)
 void tu__pages_give(struct span *s)
 {
     tu__lock(&heap.lock);
-    if (s->state == SPAN_SMALL) {
-        heap.small_pages -= s->pages;
+    if (s->state == SPAN_LARGE) {
+        heap.large_pages -= s->pages;
+    } else {
+        *(s->state == SPAN_SMALL ? &heap.small_pages : &heap.collected_pages) -= s->pages;
         for (size_t i = 0; i < s->pages; i++)
             set_entry(s->first + i, NULL, 0);
-    } else {
-        heap.large_pages -= s->pages;
     }
     insert_free(s, SPAN_DIRTY);
     return_some();
@@ -504,6 +539,7 @@ void tu__pages_count(struct page_counts *out)
     tu__lock(&heap.lock);
     out->small_pages = heap.small_pages;
     out->large_pages = heap.large_pages;
+    out->collected_pages = heap.collected_pages;
     out->dirty_pages = heap.free_pages[SPAN_DIRTY] + heap.returning_pages;
     out->clean_pages = heap.free_pages[SPAN_CLEAN];
     out->metadata_bytes = heap.metadata_bytes + heap.table_committed_bytes;
@@ -532,16 +568,17 @@ void tu__pages_verify(void (*visit)(const struct span *s, void *arg), void *arg)
 {
     tu__lock(&heap.lock);
     size_t end = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed) >> PAGE_SHIFT;
-    size_t pages[5] = {0};
+    size_t pages[6] = {0};
     unsigned last_state = 255;
     for (size_t page = 0; page < end;) {
         struct span *s = border(page);
         tu_check(s && s->first == page && s->pages > 0, "page heap: no span at page %zu", page);
         tu_check(border(page + s->pages - 1) == s, "page heap: end of the span at page %zu", page);
-        tu_check(s->state <= SPAN_LARGE, "page heap: state of the span at page %zu", page);
+        tu_check(s->state <= SPAN_COLLECTED, "page heap: state of the span at page %zu", page);
         tu_check(s->state > SPAN_DIRTY || s->state != last_state, "page heap: runs not merged");
-        for (size_t i = 0; s->state == SPAN_SMALL && i < s->pages; i++)
-            tu_check(border(page + i) == s, "page heap: page %zu of a small span", page + i);
+        bool all = s->state == SPAN_SMALL || s->state == SPAN_COLLECTED;
+        for (size_t i = 0; all && i < s->pages; i++)
+            tu_check(border(page + i) == s, "page heap: page %zu of a span", page + i);
         pages[s->state] += s->pages;
         if (visit && s->state >= SPAN_SMALL)
             visit(s, arg);
@@ -549,6 +586,7 @@ void tu__pages_verify(void (*visit)(const struct span *s, void *arg), void *arg)
         page += s->pages;
     }
     tu_check(pages[SPAN_SMALL] == heap.small_pages && pages[SPAN_LARGE] == heap.large_pages &&
+                 pages[SPAN_COLLECTED] == heap.collected_pages &&
                  pages[SPAN_RETURNING] == heap.returning_pages,
              "page heap: counts of pages in use");
     verify_bins();

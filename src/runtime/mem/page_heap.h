@@ -24,26 +24,46 @@
 #define PAGE_SHIFT 13
 #define PAGE_BYTES ((size_t)1 << PAGE_SHIFT)
 
-enum span_state { SPAN_CLEAN, SPAN_DIRTY, SPAN_RETURNING, SPAN_SMALL, SPAN_LARGE };
+enum span_state {
+    SPAN_CLEAN,
+    SPAN_DIRTY,
+    SPAN_RETURNING,
+    SPAN_SMALL,
+    SPAN_LARGE,
+    SPAN_COLLECTED /* the collected heap's: runtime/gc */
+};
 
-/* Code of a page-table entry: which free list a block of this page goes to. Between the two are the
- * size classes. */
-enum { PAGE_NONE = 0, PAGE_LARGE = 255 };
+/* Code of a page-table entry: which free list a block of this page goes to. From 1 the size classes; what is
+ * above them has a path of its own. */
+enum { PAGE_NONE = 0, PAGE_COLLECTED = 254, PAGE_LARGE = 255 };
 
 enum { SPAN_BLOCKS_MAX = 1024, SPAN_WORDS = SPAN_BLOCKS_MAX / 64 };
+enum { COLLECTED_BLOCKS_MAX = SPAN_BLOCKS_MAX / 2, COLLECTED_WORDS = SPAN_WORDS / 2 };
 
 /* The fields from `used` on describe a small span and belong to its class, under the class's lock.
  * */
 struct span {
-    struct span *next, *prev;  /* free run: its bin. Small: its place among the partial spans */
-    uint32_t first, pages;     /* page numbers; fixed while in use */
-    uint8_t state, class;      /* enum span_state; size class of a small one */
-    bool zero;                 /* large: was a clean run when it was handed out */
-    uint8_t bin;               /* small: the list of partial spans it is in; SPAN_UNLISTED: full */
-    uint32_t used;             /* blocks that are with users, in caches or in the depot */
-    uint32_t capacity;         /* blocks that fit */
-    uint32_t hint;             /* no word of home[] below this one has a bit */
-    uint64_t home[SPAN_WORDS]; /* a bit per block: set while it is at home, that is, free */
+    struct span *next, *prev; /* free run: its bin. Small: its place among the partial spans */
+    uint32_t first, pages;    /* page numbers; fixed while in use */
+    uint8_t state, class;     /* enum span_state; size class of a small one */
+    bool zero;                /* large: was a clean run when it was handed out */
+    uint8_t bin;              /* small: the list of partial spans it is in; SPAN_UNLISTED: full */
+    uint32_t used;            /* blocks that are with users, in caches or in the depot */
+    uint32_t capacity;        /* blocks that fit */
+    uint32_t hint;            /* no word of home[] below this one has a bit */
+    union {
+        uint64_t home[SPAN_WORDS]; /* a bit per block: set while it is at home, that is, free */
+        struct {                   /* of a collected span; see runtime/gc/collected.h */
+            _Atomic uint64_t marks[COLLECTED_WORDS];
+            _Atomic uint64_t taken[COLLECTED_WORDS];
+        };
+    };
+    /* Of a collected span; `bin` is its enum collected_kind, `hint` its number among all of them, `used` its blocks
+     * that are taken. Large ones are one block. */
+    uint64_t reciprocal;        /* of block_bytes, as in central.h; 0: large */
+    const struct tu_type *type; /* of all its objects; NULL: see kind */
+    uint32_t block_bytes;       /* 0: large */
+    uint32_t key;
 #ifdef TU_DEBUG
     _Atomic uint64_t live[SPAN_WORDS]; /* a bit per block: with a user. Large: the first one */
 #endif
@@ -85,6 +105,9 @@ static inline char *tu__span_start(const struct span *s)
  * is a multiple of `align` pages, a power of two. A clean run is preferred when `zero` is set, a
  * dirty one otherwise; span->zero tells. NULL: out of memory. */
 struct span *tu__pages_take(size_t pages, size_t align, unsigned class, bool zero);
+/* The same for a collected span, with the fields of `shape` that describe one: every page's entry leads to it, and who
+ * reads an entry (acquire) sees the fields. */
+struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span *shape);
 /* Takes a span back, unlinked and with no block in use. */
 void tu__pages_give(struct span *s);
 /* Makes a large span's run `pages` long without moving it: false if that cannot be. */
@@ -97,8 +120,8 @@ size_t tu__pages_return(size_t keep, size_t most);
 size_t tu__pages_idle(void);
 
 struct page_counts {
-    size_t small_pages, large_pages; /* in use */
-    size_t dirty_pages, clean_pages; /* free */
+    size_t small_pages, large_pages, collected_pages; /* in use */
+    size_t dirty_pages, clean_pages;                  /* free */
     size_t metadata_bytes;
 };
 void tu__pages_count(struct page_counts *out);

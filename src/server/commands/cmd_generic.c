@@ -21,7 +21,7 @@ static void delete_keys(struct call *call, bool lazy)
 {
     int64_t count = 0;
     for (size_t i = 1; i < call->argc; i++)
-        count += keyspace_delete(call->tx, handler_key(call, i - 1, i), lazy);
+        count += keyspace_delete(call->tx, handler_key_ahead(call, i - 1, i), lazy);
     reply_integer(call->reply, count);
 }
 
@@ -39,7 +39,7 @@ static void run_exists(struct call *call)
 {
     int64_t count = 0;
     for (size_t i = 1; i < call->argc; i++)
-        count += keyspace_exists(call->tx, handler_key(call, i - 1, i));
+        count += keyspace_exists(call->tx, handler_key_ahead(call, i - 1, i));
     reply_integer(call->reply, count);
 }
 
@@ -47,7 +47,7 @@ static void run_touch(struct call *call)
 {
     int64_t count = 0;
     for (size_t i = 1; i < call->argc; i++)
-        count += keyspace_touch(call->tx, handler_key(call, i - 1, i));
+        count += keyspace_touch(call->tx, handler_key_ahead(call, i - 1, i));
     reply_integer(call->reply, count);
 }
 

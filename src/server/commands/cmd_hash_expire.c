@@ -21,7 +21,7 @@ enum {
     ID_LT,
     ID_FNX,
     ID_FXX,
-    ID_EX,
+    ID_EX, /* these four in this order: handler_deadline_option */
     ID_PX,
     ID_EXAT,
     ID_PXAT,
@@ -194,15 +194,10 @@ static bool deadline(struct call *call, struct slice word, unsigned form, int64_
 /* What EX, PX, EXAT and PXAT say: EXPIRY_NONE if none was given. */
 static bool option_deadline(struct call *call, int64_t *at_ms)
 {
-    static const unsigned forms[] = {[ID_EX] = TIME_SECONDS,
-                                     [ID_PX] = TIME_MILLISECONDS,
-                                     [ID_EXAT] = TIME_SECONDS | TIME_ABSOLUTE,
-                                     [ID_PXAT] = TIME_MILLISECONDS | TIME_ABSOLUTE};
+    struct slice word;
+    unsigned form;
     *at_ms = EXPIRY_NONE;
-    for (unsigned id = ID_EX; id <= ID_PXAT; id++)
-        if (args_has(call->args, id))
-            return deadline(call, call->argv[args_at(call->args, id)], forms[id], at_ms);
-    return true;
+    return !handler_deadline_option(call, ID_EX, &word, &form) || deadline(call, word, form, at_ms);
 }
 
 /* ---- setting ---- */

@@ -7,20 +7,25 @@
 #include "server/commands/handler.h"
 
 #include "base/number.h"
+#include "server/config.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
 #include "store/types/string.h"
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <tuco/mem.h>
 
 enum {
     SET_NX = 1,
     SET_XX,
     SET_IFEQ,
+    SET_IFNE,
+    SET_IFDEQ,
+    SET_IFDNE,
     SET_GET,
-    SET_EX,
+    SET_EX, /* these four in this order: handler_deadline_option */
     SET_PX,
     SET_EXAT,
     SET_PXAT,
@@ -60,7 +65,7 @@ static void run_mget(struct call *call)
     reply_array(call->reply, call->argc - 1);
     for (size_t i = 1; i < call->argc; i++) {
         struct string_value value;
-        if (string_get(call->tx, handler_key(call, i - 1, i), &value) == STORE_OK)
+        if (string_get(call->tx, handler_key_ahead(call, i - 1, i), &value) == STORE_OK)
             reply_bulk(call->reply, value.bytes);
         else
             reply_null(call->reply);
@@ -93,20 +98,38 @@ static void run_strlen(struct call *call)
 /* The deadline that the options ask for; 0: none. */
 static bool option_deadline(const struct call *call, int64_t *at_ms)
 {
-    static const struct {
-        unsigned id, form;
-    } options[] = {
-        {SET_EX, TIME_SECONDS},
-        {SET_PX, TIME_MILLISECONDS},
-        {SET_EXAT, TIME_SECONDS | TIME_ABSOLUTE},
-        {SET_PXAT, TIME_MILLISECONDS | TIME_ABSOLUTE},
-    };
+    struct slice word;
+    unsigned form;
     *at_ms = 0;
-    for (size_t i = 0; i < ARG_COUNT(options); i++)
-        if (args_has(call->args, options[i].id))
-            return handler_deadline(call, call->argv[args_at(call->args, options[i].id)],
-                                    options[i].form, at_ms);
-    return true;
+    return !handler_deadline_option(call, SET_EX, &word, &form) ||
+           handler_deadline(call, word, form, at_ms);
+}
+
+/* The condition that the options ask for. */
+static void option_condition(const struct call *call, struct string_set_options *options)
+{
+    static const struct {
+        unsigned id;
+        enum string_set_when when;
+    } conditions[] = {
+        {SET_NX, STRING_SET_NX},     {SET_XX, STRING_SET_XX},       {SET_IFEQ, STRING_SET_IFEQ},
+        {SET_IFNE, STRING_SET_IFNE}, {SET_IFDEQ, STRING_SET_IFDEQ}, {SET_IFDNE, STRING_SET_IFDNE},
+    };
+    for (size_t i = 0; i < ARG_COUNT(conditions); i++)
+        if (args_has(call->args, conditions[i].id)) {
+            options->when = conditions[i].when;
+            options->compare = call->argv[args_at(call->args, conditions[i].id)];
+        }
+}
+
+static const char *check_digest(struct slice word, struct args *out)
+{
+    bool fits = word.size == 16;
+    for (size_t i = 0; fits && i < word.size; i++) {
+        char c = word.data[i];
+        fits = (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'f');
+    }
+    return fits ? NULL : ERR_DIGEST;
 }
 
 static void run_getex(struct call *call)
@@ -131,14 +154,7 @@ static void set_with_options(struct call *call)
     if (!option_deadline(call, &options.expire_at_ms))
         return;
     options.keep_ttl = args_has(args, SET_KEEPTTL);
-    if (args_has(args, SET_NX))
-        options.when = STRING_SET_NX;
-    else if (args_has(args, SET_XX))
-        options.when = STRING_SET_XX;
-    else if (args_has(args, SET_IFEQ))
-        options.when = STRING_SET_IFEQ;
-    if (options.when == STRING_SET_IFEQ)
-        options.compare = call->argv[args_at(args, SET_IFEQ)];
+    option_condition(call, &options);
     if (get) {
         options.old = &old;
         options.found = &found;
@@ -205,7 +221,48 @@ static void run_setnx(struct call *call)
 
 static void run_delifeq(struct call *call)
 {
-    reply_done(call, string_delete_if_equal(call->tx, handler_first_key(call), call->argv[2]));
+    reply_done(call,
+               string_delete_if(call->tx, handler_first_key(call), STRING_SET_IFEQ, call->argv[2]));
+}
+
+/* A condition is two words, and nothing else is of that length. */
+static bool parse_delex(const struct command *command, const struct slice *argv, size_t argc,
+                        struct args *out, const char **error)
+{
+    if (argc == 2 || argc == 4) {
+        if (args_match(command, argv, argc, out, error))
+            return true;
+        if (*error != NULL && strcmp(*error, ERR_SYNTAX) == 0)
+            *error = ERR_DELEX_CONDITION;
+        return false;
+    }
+    snprintf(out->message, sizeof(out->message), ERR_ARITY, command->full_name);
+    *error = out->message;
+    return false;
+}
+
+/* Without a condition it is DEL, of a key of any type. */
+static void run_delex(struct call *call)
+{
+    struct string_set_options condition = {.when = STRING_SET_ALWAYS};
+    option_condition(call, &condition);
+    if (condition.when == STRING_SET_ALWAYS) {
+        bool lazy = handler_config(call)->lazyfree_lazy_user_del;
+        reply_integer(call->reply, keyspace_delete(call->tx, handler_first_key(call), lazy));
+        return;
+    }
+    enum store_result result =
+        string_delete_if(call->tx, handler_first_key(call), condition.when, condition.compare);
+    if (result == STORE_WRONG_TYPE)
+        reply_error(call->reply, ERR_DELEX_TYPE);
+    else
+        reply_done(call, result);
+}
+
+static void run_digest(struct call *call)
+{
+    struct string_value digest;
+    reply_value(call, string_digest(call->tx, handler_first_key(call), &digest), &digest);
 }
 
 static void run_getset(struct call *call)
@@ -236,7 +293,7 @@ static enum store_result set_pairs(struct call *call, size_t first, size_t count
         values = (struct slice *)(keys + count);
     }
     for (size_t i = 0; i < count; i++) {
-        keys[i] = handler_key(call, i, first + 2 * i);
+        keys[i] = handler_key_ahead(call, i, first + 2 * i);
         values[i] = call->argv[first + 2 * i + 1];
     }
     enum store_result result = string_set_many(call->tx, keys, values, count, options);
@@ -279,16 +336,37 @@ static void run_msetex(struct call *call)
     if (!option_deadline(call, &options.expire_at_ms))
         return;
     options.keep_ttl = args_has(call->args, SET_KEEPTTL);
-    if (args_has(call->args, SET_NX))
-        options.when = STRING_SET_NX;
-    else if (args_has(call->args, SET_XX))
-        options.when = STRING_SET_XX;
+    option_condition(call, &options);
     reply_done(call, set_pairs(call, 2, args_count(call->args, SET_DATA), &options));
 }
 
 /* ---- rows ---- */
 
+/* The conditions that Redis 8.4 has beside Valkey's IFEQ. */
+#define ROW_UNEQUAL(version)                                                                     \
+    ARG_STRING("ifne-value", .token = "IFNE", .id = SET_IFNE, .once = true, .since = (version)), \
+        ARG_STRING("ifdeq-digest", .token = "IFDEQ", .id = SET_IFDEQ, .once = true,              \
+                   .since = (version), .check = check_digest),                                   \
+        ARG_STRING("ifdne-digest", .token = "IFDNE", .id = SET_IFDNE, .once = true,              \
+                   .since = (version), .check = check_digest)
+
 static const struct command rows[] = {
+    {.name = "DELEX",
+     .run = run_delex,
+     .parse = parse_delex,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "8.4.0",
+     .complexity = "O(1), O(N) with IFDEQ or IFDNE",
+     .summary = "Deletes a key, if its string is the one given, or is not.",
+     ROW_KEYS(KEY_AT(1, KEY_RM | KEY_DELETE)),
+     ROW_ARGS(ARG_KEY("key", 0),
+              ARG_ONEOF("condition", (ARG_OPTIONAL),
+                        ARG_STRING("ifeq-value", .token = "IFEQ", .id = SET_IFEQ),
+                        ROW_UNEQUAL(NULL)))},
     {.name = "DELIFEQ",
      .run = run_delifeq,
      .arity = 3,
@@ -301,6 +379,18 @@ static const struct command rows[] = {
      .summary = "Deletes a key if its string equals the one given.",
      ROW_KEYS(KEY_AT(1, KEY_RM | KEY_DELETE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("value"))},
+    {.name = "DIGEST",
+     .run = run_digest,
+     .arity = 2,
+     .flags = CMD_READONLY | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "8.4.0",
+     .complexity = "O(N)",
+     .summary = "Tells a string's digest: XXH3 as 16 hexadecimal digits.",
+     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
+     ROW_ARGS(ARG_KEY("key", 0))},
     {.name = "GET",
      .run = run_get,
      .arity = 2,
@@ -482,7 +572,8 @@ static const struct command rows[] = {
                    ARG_TOKEN("xx", "XX", .id = SET_XX, .since = "2.6.12"),
                    ARG_STRING("comparison-value", .token = "IFEQ", .id = SET_IFEQ, .once = true,
                               .summary = "Stores the value only if the key holds this one.",
-                              .since = "8.1.0")),
+                              .since = "8.1.0"),
+                   ROW_UNEQUAL("8.4.0")),
          ARG_TOKEN("get", "GET", ARG_OPTIONAL, .id = SET_GET, .since = "6.2.0"),
          ARG_ONEOF(
              "expiration", (ARG_OPTIONAL),

@@ -8,6 +8,8 @@
 #include "server/reply_errors.h"
 #include "store/types/string.h"
 
+#include <math.h>
+
 /* ---- parts ---- */
 
 static void reply_size(const struct call *call, enum store_result result, size_t size)
@@ -103,6 +105,122 @@ static void run_incrbyfloat(struct call *call)
         reply_bulk(call->reply, value.bytes);
     else
         handler_error(call, result);
+}
+
+/* ---- INCREX: a number within bounds, with a deadline ---- */
+
+enum {
+    COUNT_FLOAT = 1,
+    COUNT_INT,
+    COUNT_LOW,
+    COUNT_HIGH,
+    COUNT_SATURATE,
+    COUNT_EX, /* these four in this order: handler_deadline_option */
+    COUNT_PX,
+    COUNT_EXAT,
+    COUNT_PXAT,
+    COUNT_PERSIST,
+    COUNT_ENX,
+};
+
+static bool count_deadline(const struct call *call, struct string_count *how)
+{
+    struct slice word;
+    unsigned form;
+    how->only_without = args_has(call->args, COUNT_ENX);
+    if (handler_deadline_option(call, COUNT_EX, &word, &form))
+        return handler_deadline(call, word, form, &how->expire_at_ms);
+    if (args_has(call->args, COUNT_PERSIST))
+        how->expire_at_ms = EXPIRY_NONE;
+    if (how->only_without)
+        reply_error(call->reply, ERR_SYNTAX);
+    return !how->only_without;
+}
+
+/* The value of an option, or what it says already. False: replied. */
+static bool count_integer_option(const struct call *call, unsigned id, int64_t *out)
+{
+    return !args_has(call->args, id) ||
+           handler_integer(call, call->argv[args_at(call->args, id)], out);
+}
+
+static bool count_float_option(const struct call *call, unsigned id, long double *out)
+{
+    if (!args_has(call->args, id) ||
+        number_parse_long_double(call->argv[args_at(call->args, id)], out))
+        return true;
+    reply_error(call->reply, ERR_NOT_FLOAT);
+    return false;
+}
+
+static void count_integer(const struct call *call, struct string_count *how)
+{
+    int64_t delta = 1, before, value;
+    how->low = INT64_MIN;
+    how->high = INT64_MAX;
+    if (!count_integer_option(call, COUNT_INT, &delta) ||
+        !count_integer_option(call, COUNT_LOW, &how->low) ||
+        !count_integer_option(call, COUNT_HIGH, &how->high) || !count_deadline(call, how))
+        return;
+    if (how->low > how->high) {
+        reply_error(call->reply, ERR_COUNT_BOUNDS);
+        return;
+    }
+    enum store_result result =
+        string_count_integer(call->tx, handler_first_key(call), delta, how, &before, &value);
+    if (result != STORE_OK && result != STORE_NOT_MET) {
+        handler_error(call, result);
+        return;
+    }
+    /* A step from one bound over a far one to the other may be longer than any number. */
+    __int128 step = result == STORE_OK ? (__int128)value - before : 0;
+    step = step > INT64_MAX ? INT64_MAX : step < INT64_MIN ? INT64_MIN : step;
+    reply_array(call->reply, 2);
+    reply_integer(call->reply, result == STORE_OK ? value : before);
+    reply_integer(call->reply, (int64_t)step);
+}
+
+/* A number as INCRBYFLOAT shows it, or a double. */
+static void reply_float(const struct call *call, long double value)
+{
+    char text[NUMBER_LONG_DOUBLE_SIZE];
+    if (reply_protocol(call->reply) > 2)
+        reply_double(call->reply, (double)value);
+    else
+        reply_bulk(call->reply, (struct slice){text, number_format_long_double(text, value)});
+}
+
+static void count_float(const struct call *call, struct string_count *how)
+{
+    long double delta = 0, before, value;
+    how->float_low = -INFINITY;
+    how->float_high = INFINITY;
+    if (!count_float_option(call, COUNT_FLOAT, &delta) ||
+        !count_float_option(call, COUNT_LOW, &how->float_low) ||
+        !count_float_option(call, COUNT_HIGH, &how->float_high) || !count_deadline(call, how))
+        return;
+    if (how->float_low > how->float_high) {
+        reply_error(call->reply, ERR_COUNT_BOUNDS);
+        return;
+    }
+    enum store_result result =
+        string_count_float(call->tx, handler_first_key(call), delta, how, &before, &value);
+    if (result != STORE_OK && result != STORE_NOT_MET) {
+        handler_error(call, result);
+        return;
+    }
+    reply_array(call->reply, 2);
+    reply_float(call, result == STORE_OK ? value : before);
+    reply_float(call, result == STORE_OK ? value - before : 0);
+}
+
+static void run_increx(struct call *call)
+{
+    struct string_count how = {.saturate = args_has(call->args, COUNT_SATURATE)};
+    if (args_has(call->args, COUNT_FLOAT))
+        count_float(call, &how);
+    else
+        count_integer(call, &how);
 }
 
 /* ---- LCS ---- */
@@ -276,6 +394,31 @@ static const struct command rows[] = {
      .summary = "Adds a decimal fraction to a number; a missing key counts as 0.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_DOUBLE("increment"))},
+    {.name = "INCREX",
+     .run = run_increx,
+     .arity = -2,
+     .flags = CMD_WRITE | CMD_DENYOOM | CMD_FAST,
+     .acl = ACL_STRING,
+     .scope = SCOPE_KEYS,
+     .group = "string",
+     .since = "8.8.0",
+     .complexity = "O(1)",
+     .summary = "Adds to a number that stays within bounds, and changes when it expires.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
+     ROW_ARGS(ARG_KEY("key", 0),
+              ARG_ONEOF("increment", (ARG_OPTIONAL),
+                        ARG_DOUBLE("float", .token = "BYFLOAT", .id = COUNT_FLOAT),
+                        ARG_INTEGER("integer", .token = "BYINT", .id = COUNT_INT)),
+              ARG_DOUBLE("lowerbound", ARG_OPTIONAL, .token = "LBOUND", .id = COUNT_LOW),
+              ARG_DOUBLE("upperbound", ARG_OPTIONAL, .token = "UBOUND", .id = COUNT_HIGH),
+              ARG_TOKEN("saturate", "SATURATE", ARG_OPTIONAL, .id = COUNT_SATURATE),
+              ARG_ONEOF("expiration", (ARG_OPTIONAL),
+                        ARG_INTEGER("seconds", .token = "EX", .id = COUNT_EX),
+                        ARG_INTEGER("milliseconds", .token = "PX", .id = COUNT_PX),
+                        ARG_UNIX_TIME("unix-time-seconds", .token = "EXAT", .id = COUNT_EXAT),
+                        ARG_UNIX_TIME("unix-time-milliseconds", .token = "PXAT", .id = COUNT_PXAT),
+                        ARG_TOKEN("persist", "PERSIST", .id = COUNT_PERSIST)),
+              ARG_TOKEN("enx", "ENX", ARG_OPTIONAL, .id = COUNT_ENX))},
     {.name = "LCS",
      .run = run_lcs,
      .parse = handler_parses_itself,

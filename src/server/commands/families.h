@@ -32,6 +32,7 @@
     X(sort)                 \
     X(string)               \
     X(string_edit)          \
+    X(throttle)             \
     X(transaction)          \
     X(zset)                 \
     X(zset_combine)         \

@@ -83,6 +83,20 @@ bool handler_deadline(const struct call *call, struct slice word, unsigned form,
     return true;
 }
 
+bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,
+                             unsigned *form)
+{
+    static const unsigned forms[] = {TIME_SECONDS, TIME_MILLISECONDS, TIME_SECONDS | TIME_ABSOLUTE,
+                                     TIME_MILLISECONDS | TIME_ABSOLUTE};
+    for (unsigned i = 0; i < ARG_COUNT(forms); i++)
+        if (args_has(call->args, ex + i)) {
+            *word = call->argv[args_at(call->args, ex + i)];
+            *form = forms[i];
+            return true;
+        }
+    return false;
+}
+
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error)
 {

@@ -18,6 +18,14 @@ static inline struct store_key handler_key(const struct call *call, size_t nth, 
     return (struct store_key){call->argv[word], call->key_hashes[nth]};
 }
 
+/* The same for a command that goes through all its keys in order: those behind it are requested from memory. */
+static inline struct store_key handler_key_ahead(const struct call *call, size_t nth, size_t word)
+{
+    if (nth % KEYSPACE_AHEAD == 0 && call->key_count > 1)
+        keyspace_prefetch_keys(call->tx, call->key_hashes, call->key_count, nth);
+    return handler_key(call, nth, word);
+}
+
 /* The only key, at argv[1]. */
 static inline struct store_key handler_first_key(const struct call *call)
 {
@@ -45,6 +53,11 @@ enum handler_time {
 /* An expiry in any of its four forms as Unix milliseconds; "ERR invalid expire time in '...' command"
  * when it is out of range. */
 bool handler_deadline(const struct call *call, struct slice word, unsigned form, int64_t *at_ms);
+
+/* Which of EX, PX, EXAT and PXAT was given, whose ids in the row are `ex` and the three after it: *word is its value, *form the
+ * above. False: none. */
+bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,
+                             unsigned *form);
 
 /* A row's `parse` for commands that look at their keys, or at the configuration, before or between
  * their options: the handler calls args_match itself. */

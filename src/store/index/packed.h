@@ -48,8 +48,15 @@ static inline size_t packed_first(struct packed p)
 {
     return p.size > PACKED_HEAD ? PACKED_HEAD : p.size;
 }
+size_t packed_next_slow(struct packed p, size_t at);
 /* The element behind the one at `at`, or p.size. */
-size_t packed_next(struct packed p, size_t at);
+static inline size_t packed_next(struct packed p, size_t at)
+{
+    unsigned b = p.bytes[at];
+    if (__builtin_expect(b >= 0xc0, 0))
+        return packed_next_slow(p, at);
+    return at + 2 + (b >= 0x80 ? b & 0x3f : 0); /* head, short string, size of both */
+}
 /* The element before the one at `at` (or before the end); 0: there is none. */
 size_t packed_prev(struct packed p, size_t at);
 /* The element number `index`, from the end if negative (-1: the last); p.size: there is none. */

@@ -120,6 +120,55 @@ TEST(packed, every_size_is_read_both_ways)
     free(bytes);
 }
 
+/* The value number i of a mixture in which names of one size stand beside those of many. */
+static struct slice some_value(struct random_state *random, char *text, size_t most)
+{
+    switch (random_below(random, 4)) {
+    case 0:
+        return (struct slice){
+            text, number_format_int64(text, (int64_t)random_below(random, 5) - 2 +
+                                                ((int64_t)1 << random_below(random, 40)))};
+    case 1: most = 12; break;
+    default: break;
+    }
+    size_t size = most == 12 ? 12 : (size_t)random_below(random, most);
+    memset(text, 'a', size);
+    if (size > 0) {
+        text[size - 1] = (char)('a' + random_below(random, 3));
+        text[random_below(random, size)] = 'c';
+    }
+    return (struct slice){text, size};
+}
+
+/* A search is the same as looking at each element, from anywhere, with any step. */
+TEST(packed, finds_what_looking_at_each_finds)
+{
+    struct random_state random;
+    random_init(&random, 5);
+    for (int round = 0; round < 300; round++) {
+        static const size_t mosts[] = {8, 20, 70, 200, 5000};
+        size_t most = mosts[round % 5], count = (size_t)random_below(&random, 40);
+        struct buffer b = empty();
+        char text[5000];
+        for (size_t i = 0; i < count; i++)
+            append(&b, some_value(&random, text, most));
+        struct packed p = view(&b);
+        for (int i = 0; i < 60; i++) {
+            struct slice wanted = some_value(&random, text, most);
+            size_t step = 1 + (size_t)random_below(&random, 3);
+            size_t from = packed_seek(p, (int64_t)random_below(&random, count + 1)), at = from;
+            for (size_t n = 0; at < p.size; n++, at = packed_next(p, at)) {
+                struct packed_item item;
+                packed_get(p, at, &item);
+                if (n % step == 0 && packed_equals(&item, wanted))
+                    break;
+            }
+            CHECK_EQ(packed_find(p, from, step, wanted), at);
+        }
+        free(b.bytes);
+    }
+}
+
 TEST(packed, finds_every_second)
 {
     struct buffer b = empty();

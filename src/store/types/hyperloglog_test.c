@@ -164,6 +164,50 @@ TEST(hyperloglog, damaged_values)
     stop();
 }
 
+/* Appends runs of random kinds and lengths that cover all registers; zeros in two bytes also where one would do, so that
+ * second bytes look like first ones and rows of them have any length. */
+static size_t random_runs(struct random_state *r, unsigned char *to, unsigned two_bytes_percent)
+{
+    size_t left = HLL_REGISTERS, size = 0;
+    while (left > 0) {
+        bool two = random_below(r, 100) < two_bytes_percent;
+        bool value = !two && random_below(r, 2);
+        size_t most = value ? 4 : two && random_below(r, 8) == 0 ? 400 : 64;
+        size_t length = 1 + random_below(r, most < left ? most : left);
+        left -= length--;
+        if (two)
+            to[size++] = (unsigned char)(0x40 | length >> 8);
+        to[size++] = (unsigned char)(value ? 0x80 | random_below(r, 32) << 2 | length : length);
+    }
+    return size;
+}
+
+/* The runs are walked in two ways, by chunks and one by one: every register is looked for. */
+TEST(hyperloglog, any_runs)
+{
+    enum { ROOM = 40000 };
+    struct random_state r;
+    random_init(&r, 5);
+    unsigned char *bytes = tu_alloc(ROOM);
+    REQUIRE(bytes);
+    for (int round = 0; round < 60; round++) {
+        start();
+        atomic_store(&keyspace_limits(ks)->hll_sparse_max_bytes, 2 * ROOM);
+        memset(bytes, 0, HLL_HEADER);
+        memcpy(bytes, "HYLL\1", 5);
+        size_t size = HLL_HEADER + random_runs(&r, bytes + HLL_HEADER, 5 * (unsigned)(round % 21));
+        REQUIRE(string_set(&tx, key_of("h"), (struct slice){(char *)bytes, size}, NULL) ==
+                STORE_OK);
+        REQUIRE(hll_registers(&tx, key_of("h"), model) == STORE_OK);
+        for (uint64_t n = 0; n < 400; n++)
+            add_number("h", random_next(&r));
+        verify("h");
+        CHECK(!dense("h"));
+        stop();
+    }
+    tu_free(bytes);
+}
+
 /* Recorded from valkey-server 9.1.2: PFADD h a b c and its runs. */
 TEST(hyperloglog, bytes_of_the_peer)
 {

@@ -9,6 +9,7 @@
 #include "store/types/string.h"
 
 #include "base/check.h"
+#include "base/xxh3.h"
 #include "store/effects.h"
 #include "store/entry.h"
 #include "store/shard.h"
@@ -42,11 +43,27 @@ static void show(const struct entry *e, struct string_value *out)
         out->bytes = entry_string(e);
 }
 
-static bool equals(const struct entry *e, struct slice bytes)
+static void show_digest(const struct entry *e, struct string_value *out)
 {
+    enum { DIGITS = 16 };
     struct string_value v;
     show(e, &v);
-    return slice_equal(v.bytes, bytes);
+    uint64_t digest = xxh3_64(v.bytes.data, v.bytes.size);
+    for (int i = DIGITS; i-- > 0; digest >>= 4)
+        out->digits[i] = "0123456789abcdef"[digest & 15];
+    out->bytes = (struct slice){out->digits, DIGITS};
+}
+
+/* What one of the IFs says of a string. */
+static bool condition_holds(const struct entry *e, enum string_set_when when, struct slice compare)
+{
+    struct string_value v;
+    if (when == STRING_SET_IFEQ || when == STRING_SET_IFNE) {
+        show(e, &v);
+        return slice_equal(v.bytes, compare) == (when == STRING_SET_IFEQ);
+    }
+    show_digest(e, &v);
+    return slice_equal_nocase(v.bytes, compare) == (when == STRING_SET_IFDEQ);
 }
 
 static enum store_result check_type(const struct found *f)
@@ -72,6 +89,16 @@ enum store_result string_get(struct transaction *tx, struct store_key key, struc
     enum store_result rc = check_type(&f);
     if (rc == STORE_OK)
         show(f.entry, out);
+    return rc;
+}
+
+enum store_result string_digest(struct transaction *tx, struct store_key key,
+                                struct string_value *out)
+{
+    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_READ);
+    enum store_result rc = check_type(&f);
+    if (rc == STORE_OK)
+        show_digest(f.entry, out);
     return rc;
 }
 
@@ -207,14 +234,14 @@ static enum store_result check_condition(const struct found *f, const struct str
     switch (o->when) {
     case STRING_SET_NX: return f->entry ? STORE_NOT_MET : STORE_OK;
     case STRING_SET_XX: return f->entry ? STORE_OK : STORE_NOT_MET;
-    case STRING_SET_IFEQ:
-        if (!f->entry)
-            return STORE_NOT_MET;
-        if (f->entry->type != TYPE_STRING)
-            return STORE_WRONG_TYPE;
-        return equals(f->entry, o->compare) ? STORE_OK : STORE_NOT_MET;
-    default: return STORE_OK;
+    case STRING_SET_ALWAYS: return STORE_OK;
+    default: break;
     }
+    if (!f->entry)
+        return o->when == STRING_SET_IFEQ || o->when == STRING_SET_IFDEQ ? STORE_NOT_MET : STORE_OK;
+    if (f->entry->type != TYPE_STRING)
+        return STORE_WRONG_TYPE;
+    return condition_holds(f->entry, o->when, o->compare) ? STORE_OK : STORE_NOT_MET;
 }
 
 /* SET with a deadline that has passed: whatever was there is gone. */
@@ -310,14 +337,14 @@ enum store_result string_get_expire(struct transaction *tx, struct store_key key
     return rc;
 }
 
-enum store_result string_delete_if_equal(struct transaction *tx, struct store_key key,
-                                         struct slice compare)
+enum store_result string_delete_if(struct transaction *tx, struct store_key key,
+                                   enum string_set_when when, struct slice compare)
 {
     struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
     enum store_result rc = check_type(&f);
     if (rc != STORE_OK)
         return rc;
-    if (!equals(f.entry, compare))
+    if (!condition_holds(f.entry, when, compare))
         return STORE_NOT_MET;
     shard_delete(&f, true);
     effects_notify(tx, tx->db, EVENT_GENERIC, "del", key.name);
@@ -507,59 +534,122 @@ enum store_result string_put_raw(struct transaction *tx, struct store_key key, s
 
 /* ---- counting ---- */
 
+/* The number at a key that may be missing: 0. */
+static enum store_result read_integer(const struct found *f, int64_t *value)
+{
+    *value = 0;
+    enum store_result rc = check_type(f);
+    if (rc != STORE_OK)
+        return rc == STORE_MISSING ? STORE_OK : rc;
+    if (f->entry->encoding == ENCODING_INT)
+        *value = entry_integer(f->entry);
+    else if (!number_parse_int64(entry_string(f->entry), value))
+        return STORE_NOT_INTEGER;
+    return STORE_OK;
+}
+
+static enum store_result read_float(const struct found *f, long double *value)
+{
+    *value = 0;
+    enum store_result rc = check_type(f);
+    if (rc != STORE_OK)
+        return rc == STORE_MISSING ? STORE_OK : rc;
+    if (f->entry->encoding == ENCODING_INT)
+        *value = (long double)entry_integer(f->entry);
+    else if (!number_parse_long_double(entry_string(f->entry), value))
+        return STORE_NOT_FLOAT;
+    return STORE_OK;
+}
+
+/* Stores a sum with the deadline that `how` wants for it. */
+static enum store_result put_count(struct transaction *tx, struct found *f, struct store_key key,
+                                   const struct new_value *v, const struct string_count *how,
+                                   const char *event)
+{
+    int64_t before_ms = f->entry ? entry_expiry(f->entry) : EXPIRY_NONE, at_ms = before_ms;
+    if (how->expire_at_ms != 0 && !(how->only_without && before_ms != EXPIRY_NONE))
+        at_ms = how->expire_at_ms;
+    if (at_ms != before_ms && at_ms != EXPIRY_NONE && at_ms <= tx->now_ms)
+        return f->entry ? shard_set_expiry(tx, f, key, at_ms) : STORE_OK;
+    enum store_result rc = put_value(tx, f, key, v, at_ms, false);
+    if (rc != STORE_OK)
+        return rc;
+    edited(tx, key, event);
+    if (at_ms != before_ms)
+        effects_notify(tx, tx->db, EVENT_GENERIC, at_ms == EXPIRY_NONE ? "persist" : "expire",
+                       key.name);
+    return STORE_OK;
+}
+
+enum store_result string_count_integer(struct transaction *tx, struct store_key key, int64_t delta,
+                                       const struct string_count *how, int64_t *before,
+                                       int64_t *value)
+{
+    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
+    enum store_result rc = read_integer(&f, before);
+    if (rc != STORE_OK)
+        return rc;
+    __int128 sum = (__int128)*before + delta;
+    if (sum < how->low || sum > how->high) {
+        if (!how->saturate)
+            return STORE_NOT_MET;
+        sum = sum < how->low ? how->low : how->high;
+    }
+    struct new_value v = {.integer = (int64_t)sum, .is_integer = true};
+    *value = v.integer;
+    return put_count(tx, &f, key, &v, how, "incrby");
+}
+
+/* string_count_float; *f is the key's place afterwards. */
+static enum store_result count_float(struct transaction *tx, struct found *f, struct store_key key,
+                                     long double delta, const struct string_count *how,
+                                     long double *before, long double *value)
+{
+    char text[NUMBER_LONG_DOUBLE_SIZE];
+    *f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
+    enum store_result rc = read_float(f, before);
+    if (rc != STORE_OK)
+        return rc;
+    long double sum = *before + delta;
+    if (sum < how->float_low || sum > how->float_high) {
+        if (!how->saturate)
+            return STORE_NOT_MET;
+        sum = sum < how->float_low ? how->float_low : how->float_high;
+    }
+    if (isnan(sum) || isinf(sum))
+        return STORE_NAN;
+    size_t size = number_format_long_double(text, sum);
+    /* The sum stays text even when it is whole, as with the peers. */
+    struct new_value v = {.bytes = {text, size}};
+    *value = sum;
+    return put_count(tx, f, key, &v, how, "incrbyfloat");
+}
+
+enum store_result string_count_float(struct transaction *tx, struct store_key key,
+                                     long double delta, const struct string_count *how,
+                                     long double *before, long double *value)
+{
+    struct found f;
+    return count_float(tx, &f, key, delta, how, before, value);
+}
+
 enum store_result string_increment(struct transaction *tx, struct store_key key, int64_t delta,
                                    int64_t *value)
 {
-    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
-    enum store_result rc = check_type(&f);
-    if (rc == STORE_WRONG_TYPE)
-        return rc;
-    struct new_value v = {.is_integer = true};
-    int64_t before = 0, at_ms = EXPIRY_NONE;
-    if (f.entry) {
-        at_ms = entry_expiry(f.entry);
-        if (f.entry->encoding == ENCODING_INT)
-            before = entry_integer(f.entry);
-        else if (!number_parse_int64(entry_string(f.entry), &before))
-            return STORE_NOT_INTEGER;
-    }
-    if (__builtin_add_overflow(before, delta, &v.integer))
-        return STORE_OVERFLOW;
-    rc = put_value(tx, &f, key, &v, at_ms, false);
-    if (rc != STORE_OK)
-        return rc;
-    *value = v.integer;
-    edited(tx, key, "incrby");
-    return STORE_OK;
+    static const struct string_count any = {.low = INT64_MIN, .high = INT64_MAX};
+    int64_t before;
+    enum store_result rc = string_count_integer(tx, key, delta, &any, &before, value);
+    return rc == STORE_NOT_MET ? STORE_OVERFLOW : rc;
 }
 
 enum store_result string_increment_float(struct transaction *tx, struct store_key key,
                                          long double delta, struct string_value *out)
 {
-    char text[NUMBER_LONG_DOUBLE_SIZE];
-    struct found f = shard_lookup(tx, tx->db, key, LOOKUP_WRITE);
-    enum store_result rc = check_type(&f);
-    if (rc == STORE_WRONG_TYPE)
-        return rc;
-    long double value = 0;
-    int64_t at_ms = EXPIRY_NONE;
-    if (f.entry) {
-        at_ms = entry_expiry(f.entry);
-        if (f.entry->encoding == ENCODING_INT)
-            value = (long double)entry_integer(f.entry);
-        else if (!number_parse_long_double(entry_string(f.entry), &value))
-            return STORE_NOT_FLOAT;
-    }
-    value += delta;
-    if (isnan(value) || isinf(value))
-        return STORE_NAN;
-    size_t size = number_format_long_double(text, value);
-    /* The sum stays text even when it is whole, as with the peers. */
-    struct new_value v = {.bytes = {text, size}};
-    rc = put_value(tx, &f, key, &v, at_ms, false);
-    if (rc != STORE_OK)
-        return rc;
-    show(f.entry, out);
-    edited(tx, key, "incrbyfloat");
-    return STORE_OK;
+    static const struct string_count any = {.float_low = -INFINITY, .float_high = INFINITY};
+    struct found f;
+    long double before, value;
+    enum store_result rc = count_float(tx, &f, key, delta, &any, &before, &value);
+    if (rc == STORE_OK)
+        show(f.entry, out);
+    return rc;
 }

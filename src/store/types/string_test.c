@@ -100,6 +100,98 @@ TEST(string, set_and_its_conditions)
     stop();
 }
 
+TEST(string, conditions_on_value_and_digest)
+{
+    start(1000);
+    struct string_value v;
+    struct string_set_options ifne = {.when = STRING_SET_IFNE, .compare = SLICE("v")};
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("v"), &ifne),
+             STORE_OK); /* no key differs from all */
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("w"), &ifne), STORE_NOT_MET);
+    CHECK_EQ(string_digest(&tx, key_of("none"), &v), STORE_MISSING);
+    CHECK_EQ(string_digest(&tx, key_of("k"), &v), STORE_OK);
+    CHECK(slice_equal(v.bytes, SLICE("f7042be43fb80714")));
+    struct string_set_options ifdeq = {.when = STRING_SET_IFDEQ,
+                                       .compare = SLICE("f7042be43fb80715")};
+    struct string_set_options ifdne = {.when = STRING_SET_IFDNE,
+                                       .compare = SLICE("F7042be43fb80714")};
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdeq), STORE_NOT_MET);
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdne), STORE_NOT_MET);
+    ifdeq.compare = ifdne.compare;
+    CHECK_EQ(string_set(&tx, key_of("none"), SLICE("12"), &ifdeq), STORE_NOT_MET);
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("12"), &ifdeq), STORE_OK);
+    CHECK_EQ(string_digest(&tx, key_of("k"), &v), STORE_OK); /* an integer's digits */
+    CHECK(slice_equal(v.bytes, SLICE("7ecd2e572c949f74")));
+    CHECK_EQ(string_set(&tx, key_of("k"), SLICE("13"), &ifdne), STORE_OK);
+    CHECK_EQ(string_set(&tx, key_of("d"), SLICE("13"), &ifdne), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFNE, SLICE("13")), STORE_NOT_MET);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFDEQ, ifdne.compare), STORE_NOT_MET);
+    (void)emitted();
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFDNE, ifdne.compare), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFNE, SLICE("13")), STORE_MISSING);
+    SAME(emitted(), "del:k");
+    CHECK_EQ(tx.dirty, 5);
+    stop();
+}
+
+TEST(string, counting_within_bounds)
+{
+    start(1000);
+    int64_t before, value, at_ms;
+    struct string_count window = {.low = -1, .high = 3, .expire_at_ms = 5000, .only_without = true};
+    for (int i = 1; i <= 3; i++) {
+        CHECK_EQ(string_count_integer(&tx, key_of("n"), 1, &window, &before, &value), STORE_OK);
+        CHECK(before == i - 1 && value == i);
+        window.expire_at_ms += 1000; /* only the first counts */
+    }
+    CHECK_EQ(keyspace_expiry(&tx, key_of("n"), &at_ms), STORE_OK);
+    CHECK_EQ(at_ms, 5000);
+    SAME(emitted(), "new:n incrby:n expire:n incrby:n incrby:n");
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), 1, &window, &before, &value), STORE_NOT_MET);
+    CHECK_EQ(before, 3);
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), -9, &window, &before, &value), STORE_NOT_MET);
+    SAME(emitted(), "");
+    window.saturate = true;
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), -9, &window, &before, &value), STORE_OK);
+    CHECK(before == 3 && value == -1 && is("n", "-1"));
+    window.low = INT64_MIN;
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), INT64_MIN, &window, &before, &value), STORE_OK);
+    CHECK_EQ(value, INT64_MIN);
+    (void)emitted();
+    struct string_count forever = {
+        .low = 0, .high = 9, .saturate = true, .expire_at_ms = EXPIRY_NONE};
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), 7, &forever, &before, &value), STORE_OK);
+    CHECK_EQ(value, 0);
+    SAME(emitted(), "incrby:n persist:n");
+    struct string_count past = {.low = 0, .high = 9, .expire_at_ms = 900};
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), 7, &past, &before, &value), STORE_OK);
+    CHECK(value == 7 && !keyspace_exists(&tx, key_of("n")));
+    CHECK_EQ(string_count_integer(&tx, key_of("n"), 7, &past, &before, &value), STORE_OK);
+    CHECK(value == 7 && !keyspace_exists(&tx, key_of("n")));
+    CHECK(set("s", "text"));
+    CHECK_EQ(string_count_integer(&tx, key_of("s"), 1, &past, &before, &value), STORE_NOT_INTEGER);
+    stop();
+}
+
+TEST(string, counting_fractions_within_bounds)
+{
+    start(1000);
+    long double before, value;
+    struct string_count how = {.float_low = -1, .float_high = 2.5L};
+    CHECK_EQ(string_count_float(&tx, key_of("f"), 2.25L, &how, &before, &value), STORE_OK);
+    CHECK(before == 0 && value == 2.25L && is("f", "2.25"));
+    CHECK_EQ(string_count_float(&tx, key_of("f"), 0.5L, &how, &before, &value), STORE_NOT_MET);
+    CHECK(before == 2.25L && is("f", "2.25"));
+    how.saturate = true;
+    CHECK_EQ(string_count_float(&tx, key_of("f"), 0.5L, &how, &before, &value), STORE_OK);
+    CHECK(value == 2.5L && is("f", "2.5"));
+    how.float_high = 1.0L / 0.0L;
+    CHECK_EQ(string_count_float(&tx, key_of("f"), 1.0L / 0.0L, &how, &before, &value), STORE_NAN);
+    CHECK(set("s", "text"));
+    CHECK_EQ(string_count_float(&tx, key_of("s"), 1, &how, &before, &value), STORE_NOT_FLOAT);
+    stop();
+}
+
 TEST(string, set_and_deadlines)
 {
     start(1000);
@@ -203,9 +295,9 @@ TEST(string, get_and_something)
     CHECK_EQ(string_get_delete(&tx, key_of("k"), &v), STORE_MISSING);
     SAME(emitted(), "new:k set:k del:k keymiss:k");
     set("k", "7");
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("8")), STORE_NOT_MET);
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("7")), STORE_OK);
-    CHECK_EQ(string_delete_if_equal(&tx, key_of("k"), SLICE("7")), STORE_MISSING);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("8")), STORE_NOT_MET);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("7")), STORE_OK);
+    CHECK_EQ(string_delete_if(&tx, key_of("k"), STRING_SET_IFEQ, SLICE("7")), STORE_MISSING);
     stop();
 }
 
