@@ -143,9 +143,9 @@ GO_TEST(command_log, hides_passwords)
 {
     start();
     struct slice auth[] = {SLICE("AUTH"), SLICE("u"), SLICE("pw")};
-    struct slice hello[] = {SLICE("HELLO"),   SLICE("3"),   SLICE("SETNAME"), SLICE("n"),
-                            SLICE("auth"), SLICE("u"), SLICE("pw")};
-    struct slice set[] = {SLICE("CONFIG"), SLICE("SET"),      SLICE("port"),
+    struct slice hello[] = {SLICE("HELLO"), SLICE("3"), SLICE("SETNAME"), SLICE("n"),
+                            SLICE("auth"),  SLICE("u"), SLICE("pw")};
+    struct slice set[] = {SLICE("CONFIG"), SLICE("SET"),        SLICE("port"),
                           SLICE("1"),      SLICE("masterauth"), SLICE("pw")};
     struct command_log_entry **e;
     add("auth", auth, 3, 50, 0, 0);

@@ -145,21 +145,21 @@ static void run_help(struct call *call)
 
 enum { FLAGS = CMD_ADMIN | CMD_LOADING | CMD_STALE };
 
-#define ROW(word, fn, words, row_flags, version, cost, text, ...)                      \
-    {                                                                                  \
-        .name = (word), .run = (fn), .arity = (words), .flags = (row_flags),           \
-        .scope = SCOPE_NONE, .group = "server", .since = (version),                    \
-        .complexity = (cost), .summary = (text), ##__VA_ARGS__                         \
+#define ROW(word, fn, words, row_flags, version, cost, text, ...)                                 \
+    {                                                                                             \
+        .name = (word), .run = (fn), .arity = (words), .flags = (row_flags), .scope = SCOPE_NONE, \
+        .group = "server", .since = (version), .complexity = (cost), .summary = (text),           \
+        ##__VA_ARGS__                                                                             \
     }
 #define READS_ITSELF .parse = handler_parses_itself
 #define GET_TIPS     .tips = ROW_WORDS("request_policy:all_nodes", "nondeterministic_output")
-#define LEN_TIPS                                                                 \
-    .tips = ROW_WORDS("request_policy:all_nodes", "response_policy:agg_sum",     \
+#define LEN_TIPS                                                             \
+    .tips = ROW_WORDS("request_policy:all_nodes", "response_policy:agg_sum", \
                       "nondeterministic_output")
 #define RESET_TIPS .tips = ROW_WORDS("request_policy:all_nodes", "response_policy:all_succeeded")
-#define TYPE_ARG                                                                     \
-    ARG_ONEOF("type", (.id = 0), ARG_TOKEN("slow", "SLOW"),                          \
-              ARG_TOKEN("large-request", "LARGE-REQUEST"),                           \
+#define TYPE_ARG                                            \
+    ARG_ONEOF("type", (.id = 0), ARG_TOKEN("slow", "SLOW"), \
+              ARG_TOKEN("large-request", "LARGE-REQUEST"),  \
               ARG_TOKEN("large-reply", "LARGE-REPLY"))
 
 static const struct command rows[] = {
@@ -170,17 +170,17 @@ static const struct command rows[] = {
      .since = "8.1.0",
      .complexity = "Depends on subcommand.",
      .summary = "Commands about the logs of costly commands.",
-     ROW_SUBCOMMANDS(
-         ROW("GET", run_get, 4, FLAGS, "8.1.0", "O(N) where N is the number of entries returned",
-             "Shows the newest entries of a log.", GET_TIPS, READS_ITSELF,
-             ROW_ARGS(ARG_INTEGER("count"), TYPE_ARG)),
-         ROW("HELP", run_help, 2, CMD_LOADING | CMD_STALE, "8.1.0", "O(1)",
-             "Explains the subcommands."),
-         ROW("LEN", run_len, 3, FLAGS, "8.1.0", "O(1)", "Counts the entries of a log.", LEN_TIPS,
-             READS_ITSELF, ROW_ARGS(TYPE_ARG)),
-         ROW("RESET", run_reset, 3, FLAGS, "8.1.0",
-             "O(N) where N is the number of entries in the log", "Empties a log.", RESET_TIPS,
-             READS_ITSELF, ROW_ARGS(TYPE_ARG)))},
+     ROW_SUBCOMMANDS(ROW("GET", run_get, 4, FLAGS, "8.1.0",
+                         "O(N) where N is the number of entries returned",
+                         "Shows the newest entries of a log.", GET_TIPS, READS_ITSELF,
+                         ROW_ARGS(ARG_INTEGER("count"), TYPE_ARG)),
+                     ROW("HELP", run_help, 2, CMD_LOADING | CMD_STALE, "8.1.0", "O(1)",
+                         "Explains the subcommands."),
+                     ROW("LEN", run_len, 3, FLAGS, "8.1.0", "O(1)", "Counts the entries of a log.",
+                         LEN_TIPS, READS_ITSELF, ROW_ARGS(TYPE_ARG)),
+                     ROW("RESET", run_reset, 3, FLAGS, "8.1.0",
+                         "O(N) where N is the number of entries in the log", "Empties a log.",
+                         RESET_TIPS, READS_ITSELF, ROW_ARGS(TYPE_ARG)))},
     {.name = "SLOWLOG",
      .arity = -2,
      .scope = SCOPE_NONE,
@@ -188,19 +188,18 @@ static const struct command rows[] = {
      .since = "2.2.12",
      .complexity = "Depends on subcommand.",
      .summary = "Commands about the log of slow commands.",
-     ROW_SUBCOMMANDS(
-         ROW("GET", run_slowlog_get, -2, FLAGS, "2.2.12",
-             "O(N) where N is the number of entries returned", "Shows the newest slow commands.",
-             GET_TIPS, READS_ITSELF,
-             .history = ROW_WORDS("4.0.0", "Tells the client's address and name."),
-             ROW_ARGS(ARG_INTEGER("count", ARG_OPTIONAL))),
-         ROW("HELP", run_slowlog_help, 2, CMD_LOADING | CMD_STALE, "6.2.0", "O(1)",
-             "Explains the subcommands."),
-         ROW("LEN", run_slowlog_len, 2, FLAGS, "2.2.12", "O(1)", "Counts the slow commands.",
-             LEN_TIPS),
-         ROW("RESET", run_slowlog_reset, 2, FLAGS, "2.2.12",
-             "O(N) where N is the number of entries in the slowlog", "Forgets the slow commands.",
-             RESET_TIPS))},
+     ROW_SUBCOMMANDS(ROW("GET", run_slowlog_get, -2, FLAGS, "2.2.12",
+                         "O(N) where N is the number of entries returned",
+                         "Shows the newest slow commands.", GET_TIPS, READS_ITSELF,
+                         .history = ROW_WORDS("4.0.0", "Tells the client's address and name."),
+                         ROW_ARGS(ARG_INTEGER("count", ARG_OPTIONAL))),
+                     ROW("HELP", run_slowlog_help, 2, CMD_LOADING | CMD_STALE, "6.2.0", "O(1)",
+                         "Explains the subcommands."),
+                     ROW("LEN", run_slowlog_len, 2, FLAGS, "2.2.12", "O(1)",
+                         "Counts the slow commands.", LEN_TIPS),
+                     ROW("RESET", run_slowlog_reset, 2, FLAGS, "2.2.12",
+                         "O(N) where N is the number of entries in the slowlog",
+                         "Forgets the slow commands.", RESET_TIPS))},
 };
 
 const struct command_family command_log_family = COMMAND_FAMILY(rows);
