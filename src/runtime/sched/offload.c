@@ -19,6 +19,7 @@
 #include "platform/clock.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_thread.h"
 #include "runtime/sched/cancel.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/schedule.h"
@@ -120,6 +121,7 @@ static bool idle_locked(void)
 
 static void *worker(void *unused)
 {
+    tu__gc_thread_start();
     tu__lock(&pool.lock);
     pool.coming--;
     do {

@@ -19,6 +19,7 @@
 #include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_thread.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -569,7 +570,10 @@ static void call_entry(struct g *g)
 {
     void (*entry)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t) =
         (void (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t))g->entry;
-    entry(g->words[0], g->words[1], g->words[2], g->words[3], g->words[4], g->words[5]);
+    uintptr_t w[6];
+    memcpy(w, g->words, sizeof w);
+    memset(g->words, 0, sizeof w); /* or what they point to would live as long as the goroutine */
+    entry(w[0], w[1], w[2], w[3], w[4], w[5]);
 }
 
 static void bury(void *arg)
@@ -970,6 +974,7 @@ static void *machine_start(void *arg)
     fiber_init_thread(&m->fiber, low, size);
     fault_thread_init();
     tu__m_tls = m;
+    tu__gc_thread_start();
     m->thread_id = thread_id();
     m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
     m->p = m->next_p;
