@@ -19,6 +19,7 @@
 #include "server/client_registry.h"
 #include "server/command_log.h"
 #include "server/commands/cmd_transaction.h"
+#include "server/latency.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/output.h"
@@ -270,6 +271,13 @@ static void run_handler(struct call *call, struct args *args)
     }
 }
 
+__attribute__((noinline, cold)) static void note_latency(const struct call *call, int64_t took_ms)
+{
+    bool fast = (call->command->flags & CMD_FAST) != 0;
+    latency_add(call->server->latency, fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, took_ms,
+                clock_wall_us() / 1000000);
+}
+
 __attribute__((noinline, cold)) static void
 log_command(struct call *call, const struct config *config, struct command_cost *cost)
 {
@@ -292,6 +300,9 @@ static const struct config *count_command(struct call *call, int64_t *clock_ns)
                                  (int64_t)(reply_size(call->reply) - call->reply_start)}};
     if (__builtin_expect(command_log_wants(config, &cost), 0))
         log_command(call, config, &cost);
+    int64_t too_long_ms = config->latency_monitor_threshold;
+    if (__builtin_expect(too_long_ms != 0, 0) && took_ns / 1000000 >= too_long_ms)
+        note_latency(call, took_ns / 1000000);
     *clock_ns = now_ns;
     return config;
 }

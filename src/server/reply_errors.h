@@ -174,6 +174,7 @@
     "<consumer> option."
 #define ERR_STREAM_READ_NO_GROUP \
     "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option"
+#define ERR_NO_LATENCY       "ERR No samples available for event '%.*s'"
 #define ERR_COMMANDLOG_COUNT "ERR count should be greater than or equal to -1"
 #define ERR_COMMANDLOG_TYPE \
     "ERR type should be one of the following: slow, large-request, large-reply"

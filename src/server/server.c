@@ -13,6 +13,7 @@
 #include "server/command.h"
 #include "server/command_log.h"
 #include "server/config_apply.h"
+#include "server/latency.h"
 #include "server/listening.h"
 #include "server/server_signals.h"
 #include "server/supervise.h"
@@ -83,16 +84,30 @@ static void run_cron(struct server *server)
     config_pin_release(&server->config, &pin);
 }
 
+/* One turn of the expirer, measured; true if there is more to do. */
+static bool expire_turn(struct server *server, int64_t threshold_ms)
+{
+    int64_t start_ns = tu_now();
+    bool more = expire_run(server->keyspace, wall_ms(), EXPIRE_BUDGET);
+    int64_t took_ms = (tu_now() - start_ns) / 1000000;
+    if (threshold_ms != 0 && took_ms >= threshold_ms)
+        latency_add(server->latency, LATENCY_EXPIRE_CYCLE, took_ms, wall_ms() / 1000);
+    return more;
+}
+
 static void run_expire(struct server *server)
 {
+    struct config_pin pin = {0};
     while (running(server)) {
+        const struct config *config = config_pin_refresh(&server->config, &pin);
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
-                    expire_run(server->keyspace, wall_ms(), EXPIRE_BUDGET);
+                    expire_turn(server, config->latency_monitor_threshold);
         if (more)
             tu_yield();
         else if (tu_sleep(EXPIRE_PERIOD_MS * TU_MS) != 0)
             break;
     }
+    config_pin_release(&server->config, &pin);
 }
 
 static int make_parts(struct server *server, const struct config *config)
@@ -103,9 +118,11 @@ static int make_parts(struct server *server, const struct config *config)
     server->clients = client_registry_new();
     server->stats = stats_create(command_id_count());
     server->command_log = command_log_new();
+    server->latency = latency_new();
     server->listening = listening_new();
     return server->keyspace == NULL || server->clients == NULL || server->stats == NULL ||
-                   server->command_log == NULL || server->listening == NULL
+                   server->command_log == NULL || server->latency == NULL ||
+                   server->listening == NULL
                ? -ENOMEM
                : 0;
 }
@@ -143,6 +160,7 @@ void server_free(struct server *server)
     client_registry_free(server->clients);
     stats_free(server->stats);
     command_log_free(server->command_log);
+    latency_free(server->latency);
     keyspace_free(server->keyspace);
     config_store_free(&server->config);
     tu_free(server->executable);

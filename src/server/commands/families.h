@@ -21,6 +21,7 @@
     X(hash)                 \
     X(hash_expire)          \
     X(hyperloglog)          \
+    X(latency)              \
     X(list)                 \
     X(memory)               \
     X(server)               \
