@@ -347,6 +347,7 @@ static void run_locked(struct dispatch *d, struct call *call, const struct dispa
     if (tx->db != db)
         transaction_rebind_db(tx, db);
     tx->no_touch = (client_flags(c) & CLIENT_NO_TOUCH) != 0;
+    tx->no_expire = (client_flags(c) & CLIENT_IMPORT_SOURCE) && d->config->import_mode;
     tx->now_ms = (d->clock_ns + d->wall_offset_ns) / 1000000;
     struct args args;
     if (call->command->scope == SCOPE_KEYS) {

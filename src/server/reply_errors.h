@@ -38,8 +38,10 @@
     "<proto> AUTH <user> <pass> option can be used to authenticate the client and select the " \
     "RESP "                                                                                    \
     "protocol version at the same time"
-#define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
-#define ERR_NO_CLIENT   "ERR No such client"
+#define ERR_CLIENT_NAME    "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERR_NO_IMPORT_MODE "ERR Server is not in import mode"
+#define ERR_LOLWUT         "ERR Syntax error. Use: LOLWUT [columns rows] [real imaginary]"
+#define ERR_NO_CLIENT      "ERR No such client"
 #define ERR_PROTECTED_MODE                                                                        \
     "DENIED Running in protected mode because protected mode is enabled and no password is set "  \
     "for the default user. In this mode connections are only accepted from the loopback "         \

@@ -101,7 +101,7 @@ static void run_expire(struct server *server)
     while (running(server)) {
         const struct config *config = config_pin_refresh(&server->config, &pin);
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
-                    expire_turn(server, config->latency_monitor_threshold);
+                    !config->import_mode && expire_turn(server, config->latency_monitor_threshold);
         if (more)
             tu_yield();
         else if (tu_sleep(EXPIRE_PERIOD_MS * TU_MS) != 0)

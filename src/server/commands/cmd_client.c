@@ -10,6 +10,7 @@
 #include "server/client.h"
 #include "server/client_filter.h"
 #include "server/client_registry.h"
+#include "server/commands/handler.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
@@ -129,6 +130,28 @@ static void client_no_evict(struct call *call)
 static void client_no_touch(struct call *call)
 {
     set_switch(call, CLIENT_NO_TOUCH);
+}
+
+static void client_import_source(struct call *call)
+{
+    if (!handler_config(call)->import_mode && !is_word(call->argv[2], "off"))
+        reply_error(call->reply, ERR_NO_IMPORT_MODE);
+    else
+        set_switch(call, CLIENT_IMPORT_SOURCE);
+}
+
+/* Keys are not tracked for anybody. */
+static void client_trackinginfo(struct call *call)
+{
+    struct reply *r = call->reply;
+    reply_map(r, 3);
+    reply_bulk_string(r, "flags");
+    reply_set(r, 1);
+    reply_bulk_string(r, "off");
+    reply_bulk_string(r, "redirect");
+    reply_integer(r, -1);
+    reply_bulk_string(r, "prefixes");
+    reply_array(r, 0);
 }
 
 /* The dispatcher drops replies while the flags say so. */
@@ -252,6 +275,8 @@ static void client_help(struct call *call)
         "    Show this connection's number.",
         "INFO",
         "    Describe this connection.",
+        "IMPORT-SOURCE (ON|OFF)",
+        "    While import-mode is on, let this connection see keys whose time is over.",
         "KILL <ip:port>",
         "    Close the connection that comes from this address.",
         "KILL <filter> <value> [<filter> <value> ...]",
@@ -272,6 +297,8 @@ static void client_help(struct call *call)
         "    Tell which client library this is.",
         "SETNAME <name>",
         "    Name this connection.",
+        "TRACKINGINFO",
+        "    Show how this connection's keys are tracked.",
         "HELP",
         "    Print this help.",
     };
@@ -387,6 +414,9 @@ const struct command client_subcommands[] = {
     ROW("HELP", client_help, 2, BASIC, "5.0.0", "O(1)", "Explains the subcommands."),
     ROW("ID", client_id, 2, COMMON | CMD_ALLOW_BUSY, "5.0.0", "O(1)",
         "Shows the connection's number."),
+    ROW("IMPORT-SOURCE", client_import_source, 3, COMMON, "8.1.0", "O(1)",
+        "Lets the connection see keys whose time is over, while import-mode is on.",
+        WORDS(switch_args)),
     ROW("INFO", client_info, 2, COMMON, "6.2.0", "O(1)", "Describes the connection.",
         .tips = varying_tips),
     ROW("KILL", client_kill, -3, COMMON | CMD_ADMIN, "2.4.0",
@@ -420,4 +450,6 @@ const struct command client_subcommands[] = {
         "Names the client library in use.", WORDS(setinfo_args), .tips = everywhere_tips),
     ROW("SETNAME", client_setname, 3, COMMON | CMD_ALLOW_BUSY, "2.6.9", "O(1)",
         "Names the connection.", WORDS(setname_args), .tips = everywhere_tips),
+    ROW("TRACKINGINFO", client_trackinginfo, 2, COMMON, "6.2.0", "O(1)",
+        "Shows how the connection's keys are tracked."),
 };

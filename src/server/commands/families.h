@@ -23,6 +23,7 @@
     X(hyperloglog)          \
     X(latency)              \
     X(list)                 \
+    X(lolwut)               \
     X(memory)               \
     X(server)               \
     X(stream)               \
