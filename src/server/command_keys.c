@@ -48,9 +48,10 @@ static bool parse_count(struct slice text, size_t limit, size_t *out)
     return true;
 }
 
-/* First and last key word and step of one specification. 1: found, 0: none, -1: does not fit. */
+/* First and last key word and step of one specification. 1: found, 0: none, -1: does not fit. `may_be_none`: so may a
+ * count of 0. */
 static int find_range(const struct key_spec *spec, const struct slice *argv, size_t argc,
-                      size_t *first, size_t *last, size_t *step)
+                      bool may_be_none, size_t *first, size_t *last, size_t *step)
 {
     size_t begin = begin_position(spec, argv, argc);
     if (begin == 0)
@@ -74,7 +75,7 @@ static int find_range(const struct key_spec *spec, const struct slice *argv, siz
         *first = begin + (size_t)spec->first_key;
         *step = (size_t)spec->keynum_step;
         if (count == 0)
-            return 0;
+            return may_be_none ? 0 : -1;
         *last = *first + (count - 1) * *step;
     } else {
         return 0;
@@ -106,13 +107,14 @@ static size_t find_by_token(const struct command *command, size_t spec, const st
 int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t *positions, uint32_t *flags, size_t capacity)
 {
-    size_t count = 0;
+    size_t count = 0, by_keyword = 0, by_keyword_slot = 0;
+    bool may_be_none = (command->flags & CMD_NO_MANDATORY_KEYS) != 0;
     for (size_t i = 0; i < command->key_spec_count; i++) {
         const struct key_spec *spec = &command->keys[i];
         size_t first, last, step;
         if (spec->flags & KEY_NOT_KEY)
             continue;
-        int found = find_range(spec, argv, argc, &first, &last, &step);
+        int found = find_range(spec, argv, argc, may_be_none, &first, &last, &step);
         if (spec->find == KEY_FIND_UNKNOWN) {
             first = last = find_by_token(command, i, argv, argc);
             step = 1;
@@ -122,6 +124,18 @@ int command_keys_with_flags(const struct command *command, const struct slice *a
             return -1;
         if (found == 0)
             continue;
+        if (spec->begin == KEY_BEGIN_KEYWORD) {
+            if (by_keyword > 0) { /* STORE and STOREDIST: the last one counts */
+                if (first > by_keyword && by_keyword_slot < capacity) {
+                    positions[by_keyword_slot] = (uint32_t)first;
+                    if (flags != NULL)
+                        flags[by_keyword_slot] = spec->flags;
+                }
+                continue;
+            }
+            by_keyword = first;
+            by_keyword_slot = count;
+        }
         for (size_t at = first; at <= last; at += step, count++) {
             if (count >= capacity)
                 continue;

@@ -154,6 +154,17 @@ static uint32_t exact_flags(const struct command *command, const struct slice *a
     return KEY_OW | KEY_UPDATE;
 }
 
+/* True if a key must stand where there is no word: PFMERGE runs with one key, but has two specifications. */
+static bool lacks_keys(const struct command *command, size_t argc)
+{
+    for (size_t i = 0; i < command->key_spec_count; i++) {
+        const struct key_spec *spec = &command->keys[i];
+        if (spec->begin == KEY_BEGIN_INDEX && (size_t)spec->begin_index >= argc)
+            return true;
+    }
+    return false;
+}
+
 /* The row of the command that argv[2..] spells, where it has keys in this call; else replies why not. */
 static const struct command *inner_command(struct call *call)
 {
@@ -186,7 +197,8 @@ static void get_keys(struct call *call, bool with_flags)
         return;
     }
     int count = command_keys_with_flags(command, argv, argc, positions, flags, argc);
-    if (count < 0 || (count == 0 && !(command->flags & CMD_NO_MANDATORY_KEYS))) {
+    if (count < 0 || lacks_keys(command, argc) ||
+        (count == 0 && !(command->flags & CMD_NO_MANDATORY_KEYS))) {
         reply_error(call->reply, ERR_KEYS_ARGUMENTS);
     } else {
         reply_array(call->reply, (size_t)count);
