@@ -71,6 +71,8 @@ struct call {
     struct reply *reply;
     size_t request_bytes; /* as they came; of a queued command: EXEC's */
     size_t reply_start;   /* reply_size before the call; of a queued command: before EXEC's reply */
+    bool
+        serving; /* the client is blocked, and it is looked whether there is something for it now: blocked.h */
 };
 typedef void (*command_fn)(struct call *call);
 

@@ -60,8 +60,8 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
 
 bool dispatch_going_on(const struct dispatch *d)
 {
-    return !(client_flags(d->client) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) &&
-           !d->reply->overflow;
+    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED };
+    return !(client_flags(d->client) & STOPPED) && !d->reply->overflow;
 }
 
 void dispatch_end(struct dispatch *d)
@@ -271,6 +271,12 @@ static void run_handler(struct call *call, struct args *args)
     }
 }
 
+void dispatch_serve(struct call *call)
+{
+    struct args args;
+    run_handler(call, &args);
+}
+
 __attribute__((noinline, cold)) static void note_latency(const struct call *call, int64_t took_ms)
 {
     bool fast = (call->command->flags & CMD_FAST) != 0;
@@ -335,7 +341,7 @@ static uint64_t *hash_many(struct dispatch *d, const struct dispatch_item *item,
 static bool stays_locked(const struct dispatch *d, const struct dispatch_item *next)
 {
     return next && next->row && next->row->scope == SCOPE_KEYS && next->hash_count == 1 &&
-           d->tx.held_count == 1 && transaction_holds(&d->tx, d->hashes[next->hash_first]) &&
+           d->tx.held_count == 1 && transaction_covers(&d->tx, d->hashes[next->hash_first]) &&
            d->reply->block_bytes == 0 && dispatch_going_on(d);
 }
 
@@ -398,6 +404,10 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
         }
     } else {
         run_locked(d, &call, next);
+        if (__builtin_expect(client_flags(c) & CLIENT_BLOCKED, 0)) { /* counted once it is over */
+            tu_free(many);
+            return;
+        }
         d->config = count_command(&call, &d->clock_ns);
         d->executed++;
     }

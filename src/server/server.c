@@ -15,6 +15,7 @@
 #include "server/config_apply.h"
 #include "server/latency.h"
 #include "server/listening.h"
+#include "server/memory_return.h"
 #include "server/server_signals.h"
 #include "server/supervise.h"
 #include "server/text.h"
@@ -46,11 +47,16 @@ static int64_t wall_ms(void)
     return clock_wall_us() / 1000;
 }
 
-static void sample_memory(struct server *server)
+static int64_t used_bytes(void)
 {
     struct tu_mem_stats stats;
     tu_mem_stats(&stats);
-    int64_t used = (int64_t)stats.used_bytes;
+    return (int64_t)stats.used_bytes;
+}
+
+static void sample_memory(struct server *server)
+{
+    int64_t used = used_bytes();
     atomic_store_explicit(&server->used_bytes, used, memory_order_relaxed);
     if (used > atomic_load_explicit(&server->peak_bytes, memory_order_relaxed))
         atomic_store_explicit(&server->peak_bytes, used, memory_order_relaxed);
@@ -98,10 +104,13 @@ static bool expire_turn(struct server *server, int64_t threshold_ms)
 static void run_expire(struct server *server)
 {
     struct config_pin pin = {0};
+    struct memory_return memory = {0};
     while (running(server)) {
         const struct config *config = config_pin_refresh(&server->config, &pin);
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
                     !config->import_mode && expire_turn(server, config->latency_monitor_threshold);
+        if (!more && memory_return_due(&memory, used_bytes(), wall_ms()))
+            (void)tu_mem_release();
         if (more)
             tu_yield();
         else if (tu_sleep(EXPIRE_PERIOD_MS * TU_MS) != 0)

@@ -24,6 +24,7 @@
     X(latency)              \
     X(list)                 \
     X(lolwut)               \
+    X(list_block)           \
     X(memory)               \
     X(server)               \
     X(stream)               \
