@@ -142,7 +142,7 @@ void client_flag_letters(const struct client *c, char out[16])
     char *to = out;
     if (flags & CLIENT_MULTI)
         *to++ = 'x';
-    if (blocked_is_waiting(c))
+    if (blocked_is_waiting(c) || (flags & CLIENT_PAUSED))
         *to++ = 'b';
     if (atomic_load_explicit(&c->watcher.dirty, memory_order_relaxed))
         *to++ = 'd';

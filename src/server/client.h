@@ -39,6 +39,7 @@ enum client_flag {
     CLIENT_CAPA_REDIRECT = 1 << 11,
     CLIENT_IN_EXEC = 1 << 12,       /* EXEC runs its commands */
     CLIENT_BLOCKED = 1 << 13,       /* nothing more is executed until blocked_settle says so */
+    CLIENT_PAUSED = 1 << 15,        /* its next command waits for the end of a pause: pause.h */
     CLIENT_IMPORT_SOURCE = 1 << 14, /* while import-mode is on it sees keys that are over */
 };
 

@@ -42,14 +42,14 @@ enum command_flag {
     CMD_ASKING = 1 << 11,
     CMD_FAST = 1 << 12,
     CMD_NO_AUTH = 1 << 13,
-    CMD_MAY_REPLICATE = 1 << 14,
-    CMD_NO_ASYNC_LOADING = 1 << 15,
-    CMD_NO_MULTI = 1 << 16,
-    CMD_ALLOW_BUSY = 1 << 17,
-    CMD_MOVABLE_KEYS = 1 << 18,
-    CMD_NO_MANDATORY_KEYS = 1 << 19,
-    CMD_PROTECTED = 1 << 20,
-    /* ours, not printed */
+    CMD_NO_ASYNC_LOADING = 1 << 14,
+    CMD_NO_MULTI = 1 << 15,
+    CMD_ALLOW_BUSY = 1 << 16,
+    CMD_MOVABLE_KEYS = 1 << 17,
+    CMD_NO_MANDATORY_KEYS = 1 << 18,
+    CMD_PROTECTED = 1 << 19,
+    /* not printed */
+    CMD_MAY_REPLICATE = 1 << 23, /* changes something, or is for replicas too, without CMD_WRITE */
     CMD_IMMEDIATE_IN_MULTI =
         1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
 };

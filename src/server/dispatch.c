@@ -23,6 +23,7 @@
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/output.h"
+#include "server/pause.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
 #include "server/text.h"
@@ -60,7 +61,7 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
 
 bool dispatch_going_on(const struct dispatch *d)
 {
-    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED };
+    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED | CLIENT_PAUSED };
     return !(client_flags(d->client) & STOPPED) && !d->reply->overflow;
 }
 
@@ -431,6 +432,9 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
     if (__builtin_expect(reason != NULL, 0)) {
         transaction_unlock(&d->tx); /* may be held for this command */
         refuse(d, item, reason);
+    } else if (__builtin_expect(pause_stops(c, item->row) && pause_hold(c), 0)) {
+        transaction_unlock(&d->tx);
+        return;
     } else {
         execute(d, item, next);
     }

@@ -39,6 +39,7 @@
     "RESP "                                                                                    \
     "protocol version at the same time"
 #define ERR_CLIENT_NAME    "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERR_PAUSE_MODE     "ERR CLIENT PAUSE mode must be WRITE or ALL"
 #define ERR_NO_IMPORT_MODE "ERR Server is not in import mode"
 #define ERR_LOLWUT         "ERR Syntax error. Use: LOLWUT [columns rows] [real imaginary]"
 #define ERR_NO_CLIENT      "ERR No such client"

@@ -16,6 +16,7 @@
 #include "server/latency.h"
 #include "server/listening.h"
 #include "server/memory_return.h"
+#include "server/pause.h"
 #include "server/server_signals.h"
 #include "server/supervise.h"
 #include "server/text.h"
@@ -108,7 +109,9 @@ static void run_expire(struct server *server)
     while (running(server)) {
         const struct config *config = config_pin_refresh(&server->config, &pin);
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
-                    !config->import_mode && expire_turn(server, config->latency_monitor_threshold);
+                    !config->import_mode &&
+                    atomic_load_explicit(&server->paused, memory_order_relaxed) == PAUSE_NONE &&
+                    expire_turn(server, config->latency_monitor_threshold);
         if (!more && memory_return_due(&memory, used_bytes(), wall_ms()))
             (void)tu_mem_release();
         if (more)
@@ -128,10 +131,11 @@ static int make_parts(struct server *server, const struct config *config)
     server->stats = stats_create(command_id_count());
     server->command_log = command_log_new();
     server->latency = latency_new();
+    server->pause = pause_new(server);
     server->listening = listening_new();
     return server->keyspace == NULL || server->clients == NULL || server->stats == NULL ||
                    server->command_log == NULL || server->latency == NULL ||
-                   server->listening == NULL
+                   server->pause == NULL || server->listening == NULL
                ? -ENOMEM
                : 0;
 }
@@ -170,6 +174,7 @@ void server_free(struct server *server)
     stats_free(server->stats);
     command_log_free(server->command_log);
     latency_free(server->latency);
+    pause_free(server->pause);
     keyspace_free(server->keyspace);
     config_store_free(&server->config);
     tu_free(server->executable);

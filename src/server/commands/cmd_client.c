@@ -12,6 +12,7 @@
 #include "server/client_filter.h"
 #include "server/client_registry.h"
 #include "server/commands/handler.h"
+#include "server/pause.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
@@ -262,6 +263,30 @@ static void client_kill(struct call *call)
     client_filter_release(&filter);
 }
 
+/* ---- pausing ---- */
+
+static void client_pause(struct call *call)
+{
+    enum pause_actions actions = PAUSE_ALL;
+    int64_t timeout_ms;
+    if (call->argc == 4 && is_word(call->argv[3], "write")) {
+        actions = PAUSE_WRITE;
+    } else if (call->argc == 4 && !is_word(call->argv[3], "all")) {
+        reply_error(call->reply, ERR_PAUSE_MODE);
+        return;
+    }
+    if (!handler_timeout_ms(call, call->argv[2], &timeout_ms))
+        return;
+    pause_begin(call->server->pause, actions, timeout_ms);
+    reply_ok(call->reply);
+}
+
+static void client_unpause(struct call *call)
+{
+    pause_end(call->server->pause);
+    reply_ok(call->reply);
+}
+
 struct unblocking {
     int64_t id;
     bool error, done;
@@ -326,6 +351,8 @@ static void client_help(struct call *call)
         "    Protect this connection from being closed to save memory.",
         "NO-TOUCH (ON|OFF)",
         "    Let this connection's reads leave the access clocks of keys alone.",
+        "PAUSE <ms> [WRITE|ALL]",
+        "    Let commands that change data, or all, wait for so long.",
         "REPLY (ON|OFF|SKIP)",
         "    Say whether this connection wants replies.",
         "SETINFO (LIB-NAME|LIB-VER) <value>",
@@ -336,6 +363,8 @@ static void client_help(struct call *call)
         "    Show how this connection's keys are tracked.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    End the waiting of a blocked connection, as if its time were over, or with an error.",
+        "UNPAUSE",
+        "    Let them go on.",
         "HELP",
         "    Print this help.",
     };
@@ -419,6 +448,9 @@ static const struct arg switch_args[] = {ARG_ONEOF("enabled", (.id = 0), ON_OFF)
 static const struct arg reply_args[] = {
     ARG_ONEOF("action", (.id = 0), ON_OFF, ARG_TOKEN("skip", "SKIP"))};
 static const struct arg setname_args[] = {ARG_STRING("connection-name")};
+static const struct arg pause_args[] = {
+    ARG_INTEGER("timeout"),
+    ARG_ONEOF("mode", (O, .since = "6.2.0"), ARG_TOKEN("write", "WRITE"), ARG_TOKEN("all", "ALL"))};
 static const struct arg unblock_args[] = {
     ARG_INTEGER("client-id"),
     ARG_ONEOF("unblock-type", (O), ARG_TOKEN("timeout", "TIMEOUT"), ARG_TOKEN("error", "ERROR"))};
@@ -484,6 +516,9 @@ const struct command client_subcommands[] = {
         "Protects the connection from being closed to save memory.", WORDS(switch_args)),
     ROW("NO-TOUCH", client_no_touch, 3, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",
         "Makes the connection's commands leave keys' access clocks alone.", WORDS(switch_args)),
+    ROW("PAUSE", client_pause, -3, COMMON | CMD_ADMIN, "3.0.0", "O(1)",
+        "Lets commands wait for a while.", WORDS(pause_args),
+        .history = ROW_WORDS("6.2.0", "Mode WRITE.")),
     ROW("REPLY", client_reply, 3, COMMON | CMD_ALLOW_BUSY | CMD_NO_MULTI, "3.2.0", "O(1)",
         "Says whether the connection wants replies.", WORDS(reply_args)),
     ROW("SETINFO", client_setinfo, 4, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",
@@ -494,4 +529,6 @@ const struct command client_subcommands[] = {
         "Shows how the connection's keys are tracked."),
     ROW("UNBLOCK", client_unblock, -3, COMMON | CMD_ADMIN, "5.0.0", "O(log N)",
         "Ends the waiting of a blocked connection.", WORDS(unblock_args)),
+    ROW("UNPAUSE", client_unpause, 2, COMMON | CMD_ADMIN, "6.2.0",
+        "O(N) Where N is the number of paused clients", "Ends a pause."),
 };
