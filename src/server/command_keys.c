@@ -104,38 +104,53 @@ static size_t find_by_token(const struct command *command, size_t spec, const st
     return found;
 }
 
+/* GEORADIUS and its kin: STORE and STOREDIST are specifications of their own, but only the last of these words counts. */
+static bool is_alternative(const struct command *command, size_t spec)
+{
+    return command->key_spec_count == 3 && spec > 0 &&
+           command->keys[1].begin == KEY_BEGIN_KEYWORD &&
+           command->keys[2].begin == KEY_BEGIN_KEYWORD;
+}
+
+/* The key behind the last such word if that is the one of `spec`, or 0. */
+static size_t find_alternative(const struct command *command, size_t spec, const struct slice *argv,
+                               size_t argc)
+{
+    enum { OPTIONS = 5 }; /* where they may begin */
+    size_t found = 0;
+    for (size_t at = OPTIONS; at + 1 < argc; at++) {
+        for (size_t i = 1; i < command->key_spec_count; i++) {
+            if (!slice_equal_nocase(argv[at], slice_of(command->keys[i].begin_keyword)))
+                continue;
+            at++; /* what stands behind it is no such word */
+            found = i == spec ? at : 0;
+            break;
+        }
+    }
+    return found;
+}
+
 int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t *positions, uint32_t *flags, size_t capacity)
 {
-    size_t count = 0, by_keyword = 0, by_keyword_slot = 0;
+    size_t count = 0;
     bool may_be_none = (command->flags & CMD_NO_MANDATORY_KEYS) != 0;
     for (size_t i = 0; i < command->key_spec_count; i++) {
         const struct key_spec *spec = &command->keys[i];
-        size_t first, last, step;
+        size_t first = 0, last = 0, step = 1;
         if (spec->flags & KEY_NOT_KEY)
             continue;
         int found = find_range(spec, argv, argc, may_be_none, &first, &last, &step);
-        if (spec->find == KEY_FIND_UNKNOWN) {
-            first = last = find_by_token(command, i, argv, argc);
-            step = 1;
+        if (spec->find == KEY_FIND_UNKNOWN || is_alternative(command, i)) {
+            first = last = spec->find == KEY_FIND_UNKNOWN
+                               ? find_by_token(command, i, argv, argc)
+                               : find_alternative(command, i, argv, argc);
             found = first != 0;
         }
         if (found < 0)
             return -1;
         if (found == 0)
             continue;
-        if (spec->begin == KEY_BEGIN_KEYWORD) {
-            if (by_keyword > 0) { /* STORE and STOREDIST: the last one counts */
-                if (first > by_keyword && by_keyword_slot < capacity) {
-                    positions[by_keyword_slot] = (uint32_t)first;
-                    if (flags != NULL)
-                        flags[by_keyword_slot] = spec->flags;
-                }
-                continue;
-            }
-            by_keyword = first;
-            by_keyword_slot = count;
-        }
         for (size_t at = first; at <= last; at += step, count++) {
             if (count >= capacity)
                 continue;
