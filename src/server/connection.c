@@ -372,11 +372,13 @@ static void put_back(struct run *run, size_t next, size_t count)
     resp_parser_init(&run->parser, run->words, WORDS);
 }
 
+enum { HEAD_BYTES = 32 }; /* room for a length line */
+
 static char *put_words(char *to, const struct dispatch_item *item)
 {
-    to += sprintf(to, "*%zu\r\n", item->argc);
+    to += snprintf(to, HEAD_BYTES, "*%zu\r\n", item->argc);
     for (size_t i = 0; i < item->argc; i++) {
-        to += sprintf(to, "$%zu\r\n", item->argv[i].size);
+        to += snprintf(to, HEAD_BYTES, "$%zu\r\n", item->argv[i].size);
         memcpy(to, item->argv[i].data, item->argv[i].size);
         to += item->argv[i].size;
         *to++ = '\r';
@@ -393,10 +395,9 @@ static bool put_back_paused(struct run *run, size_t item, size_t count)
         put_back(run, item, count);
         return true;
     }
-    enum { HEAD = 32 }; /* more than a length line */
-    size_t room = HEAD + run->size;
+    size_t room = HEAD_BYTES + run->size;
     for (size_t i = 0; i < run->items[item].argc; i++)
-        room += HEAD + run->items[item].argv[i].size;
+        room += HEAD_BYTES + run->items[item].argv[i].size + 2;
     char *block = tu_alloc(room > INPUT_BYTES ? room : INPUT_BYTES);
     if (!block)
         return false;
