@@ -151,6 +151,12 @@ int command_keys_with_flags(const struct command *command, const struct slice *a
             return -1;
         if (found == 0)
             continue;
+        if (spec->begin == KEY_BEGIN_KEYWORD && (spec->flags & KEY_INCOMPLETE)) {
+            /* MIGRATE: KEYS takes the place of the one key, which must be empty then */
+            if (argv[command->keys[0].begin_index].size != 0)
+                return -1;
+            count = 0;
+        }
         for (size_t at = first; at <= last; at += step, count++) {
             if (count >= capacity)
                 continue;

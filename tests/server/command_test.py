@@ -22,7 +22,7 @@ NOT_THERE = {
     "access control lists": "acl",
     "blocking": "blmove blmpop brpoplpush bzmpop bzpopmax bzpopmin",
     "client-side caching": "client|caching client|tracking",
-    "cluster": "asking cluster clusterscan migrate readonly readwrite",
+    "cluster": "asking cluster clusterscan readonly readwrite",
     "modules": "module",
     "monitor": "monitor",
     "persistence": "bgrewriteaof bgsave save",

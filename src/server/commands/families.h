@@ -26,6 +26,7 @@
     X(lolwut)               \
     X(list_block)           \
     X(memory)               \
+    X(migrate)              \
     X(server)               \
     X(stream)               \
     X(stream_claim)         \
