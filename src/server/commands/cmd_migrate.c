@@ -320,7 +320,7 @@ static bool send_round(struct migration *m)
 static void migrate(struct migration *m)
 {
     struct reply *r = m->call->reply;
-    bool usable;
+    bool usable = false;
     int64_t count = add_items(m);
     if (count == 0) {
         reply_simple(r, "NOKEY");
