@@ -194,6 +194,9 @@
 #define ERR_TIMEOUT_FLOAT    "ERR timeout is not a float or out of range"
 #define ERR_UNBLOCK_REASON   "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 #define ERR_UNBLOCKED        "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+#define ERR_WAIT_LOCAL       "ERR value is out of range, value must between 0 and 1"
+#define ERR_WAIT_NO_FILE \
+    "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 #define ERR_SUBCOMMAND_WORDS \
     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
 #define ERR_STREAM_NEEDED                                                                     \

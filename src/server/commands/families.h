@@ -38,7 +38,9 @@
     X(string_edit)          \
     X(throttle)             \
     X(transaction)          \
+    X(wait)                 \
     X(zset)                 \
+    X(zset_block)           \
     X(zset_combine)         \
     X(zset_range)
 
