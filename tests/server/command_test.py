@@ -20,14 +20,13 @@ FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 # Commands of the peer that are not there, by what they wait for. One that is there is compared.
 NOT_THERE = {
     "access control lists": "acl",
-    "blocking": "blmove blmpop brpoplpush bzmpop bzpopmax bzpopmin",
     "client-side caching": "client|caching client|tracking",
     "cluster": "asking cluster clusterscan readonly readwrite",
     "modules": "module",
     "monitor": "monitor",
     "persistence": "bgrewriteaof bgsave save",
     "publish and subscribe": "psubscribe publish pubsub punsubscribe spublish ssubscribe subscribe sunsubscribe unsubscribe",
-    "replication": "failover psync replconf replicaof slaveof sync wait waitaof",
+    "replication": "failover psync replconf replicaof slaveof sync",
     "scripts and functions": "eval eval_ro evalsha evalsha_ro fcall fcall_ro function script",
 }
 # Commands that the peer does not have.
