@@ -93,11 +93,11 @@ void client_reset(struct client *c)
         watch_clear(&c->watcher, c->server->keyspace);
     client_set_flags(c, 0,
                      CLIENT_AUTHENTICATED | CLIENT_NO_TOUCH | CLIENT_NO_EVICT | CLIENT_REPLY_OFF |
-                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT |
-                         CLIENT_IMPORT_SOURCE);
+                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT);
     if (config->requirepass[0] == '\0')
         client_set_flags(c, CLIENT_AUTHENTICATED, 0);
     client_store(c->db, 0);
+    client_set_flags(c, 0, CLIENT_IMPORT_SOURCE);
     client_store(c->protocol, 2);
     bool removed = client_set_string(c, CLIENT_NAME, (struct slice){0});
     tu_check(removed, "removing a client's name needs no memory");

@@ -39,17 +39,7 @@
     "RESP "                                                                                    \
     "protocol version at the same time"
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
-#define ERR_MIGRATE_KEYS \
-    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
-#define ERR_MIGRATE_CONNECT "IOERR error or timeout connecting to the client"
-#define ERR_MIGRATE_WRITE   "IOERR error or timeout writing to target instance"
-#define ERR_MIGRATE_READ    "IOERR error or timeout reading from target instance"
-#define ERR_MIGRATE_TARGET  "ERR Target instance replied with error: %s"
-#define ERR_MIGRATE_IN_EXEC "ERR MIGRATE cannot wait for another server inside a transaction"
-#define ERR_PAUSE_MODE      "ERR CLIENT PAUSE mode must be WRITE or ALL"
-#define ERR_NO_IMPORT_MODE  "ERR Server is not in import mode"
-#define ERR_LOLWUT          "ERR Syntax error. Use: LOLWUT [columns rows] [real imaginary]"
-#define ERR_NO_CLIENT       "ERR No such client"
+#define ERR_NO_CLIENT   "ERR No such client"
 #define ERR_PROTECTED_MODE                                                                        \
     "DENIED Running in protected mode because protected mode is enabled and no password is set "  \
     "for the default user. In this mode connections are only accepted from the loopback "         \
@@ -184,6 +174,16 @@
     "<consumer> option."
 #define ERR_STREAM_READ_NO_GROUP \
     "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option"
+#define ERR_MIGRATE_KEYS \
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+#define ERR_MIGRATE_CONNECT  "IOERR error or timeout connecting to the client"
+#define ERR_MIGRATE_WRITE    "IOERR error or timeout writing to target instance"
+#define ERR_MIGRATE_READ     "IOERR error or timeout reading from target instance"
+#define ERR_MIGRATE_TARGET   "ERR Target instance replied with error: %s"
+#define ERR_MIGRATE_IN_EXEC  "ERR MIGRATE cannot wait for another server inside a transaction"
+#define ERR_PAUSE_MODE       "ERR CLIENT PAUSE mode must be WRITE or ALL"
+#define ERR_NO_IMPORT_MODE   "ERR Server is not in import mode"
+#define ERR_LOLWUT           "ERR Syntax error. Use: LOLWUT [columns rows] [real imaginary]"
 #define ERR_NO_LATENCY       "ERR No samples available for event '%.*s'"
 #define ERR_COMMANDLOG_COUNT "ERR count should be greater than or equal to -1"
 #define ERR_COMMANDLOG_TYPE \

@@ -155,17 +155,6 @@ static uint32_t exact_flags(const struct command *command, const struct slice *a
     return KEY_OW | KEY_UPDATE;
 }
 
-/* True if a key must stand where there is no word: PFMERGE runs with one key, but has two specifications. */
-static bool lacks_keys(const struct command *command, size_t argc)
-{
-    for (size_t i = 0; i < command->key_spec_count; i++) {
-        const struct key_spec *spec = &command->keys[i];
-        if (spec->begin == KEY_BEGIN_INDEX && (size_t)spec->begin_index >= argc)
-            return true;
-    }
-    return false;
-}
-
 /* The row of the command that argv[2..] spells, where it has keys in this call; else replies why not. */
 static const struct command *inner_command(struct call *call)
 {
@@ -185,6 +174,16 @@ static const struct command *inner_command(struct call *call)
     return NULL;
 }
 
+/* A key that the row wants and the call does not reach, although it has enough words: PFMERGE without sources. */
+static bool lacks_a_key(const struct command *command, size_t argc)
+{
+    for (size_t i = 0; i < command->key_spec_count; i++)
+        if (command->keys[i].begin == KEY_BEGIN_INDEX &&
+            (size_t)command->keys[i].begin_index >= argc)
+            return true;
+    return false;
+}
+
 static void get_keys(struct call *call, bool with_flags)
 {
     const struct slice *argv = call->argv + 2;
@@ -198,7 +197,7 @@ static void get_keys(struct call *call, bool with_flags)
         return;
     }
     int count = command_keys_with_flags(command, argv, argc, positions, flags, argc);
-    if (count < 0 || lacks_keys(command, argc) ||
+    if (count < 0 || lacks_a_key(command, argc) ||
         (count == 0 && !(command->flags & CMD_NO_MANDATORY_KEYS))) {
         reply_error(call->reply, ERR_KEYS_ARGUMENTS);
     } else {
