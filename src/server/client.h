@@ -36,7 +36,8 @@ enum client_flag {
     CLIENT_REPLY_SKIP_NEXT = 1 << 9, /* CLIENT REPLY SKIP was run: the next one's */
     CLIENT_UNIX = 1 << 10,           /* came by the unix socket */
     CLIENT_CAPA_REDIRECT = 1 << 11,
-    CLIENT_IN_EXEC = 1 << 12, /* EXEC runs its commands */
+    CLIENT_IN_EXEC = 1 << 12,  /* EXEC runs its commands */
+    CLIENT_READONLY = 1 << 16, /* READONLY: content with what a replica has */
 };
 
 /* Input that does not make a whole command yet; exists only then. */
