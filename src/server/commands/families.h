@@ -11,6 +11,7 @@
     X(bitmap)               \
     X(cluster)              \
     X(command)              \
+    X(command_log)          \
     X(config)               \
     X(debug)                \
     X(connection)           \
@@ -21,9 +22,12 @@
     X(hash)                 \
     X(hash_expire)          \
     X(hyperloglog)          \
+    X(latency)              \
     X(list)                 \
+    X(lolwut)               \
     X(list_block)           \
     X(memory)               \
+    X(migrate)              \
     X(server)               \
     X(stream)               \
     X(stream_claim)         \
@@ -35,7 +39,9 @@
     X(string_edit)          \
     X(throttle)             \
     X(transaction)          \
+    X(wait)                 \
     X(zset)                 \
+    X(zset_block)           \
     X(zset_combine)         \
     X(zset_range)
 
