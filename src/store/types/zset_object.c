@@ -9,6 +9,7 @@
 #include "store/types/type_ops.h"
 #include "store/types/zset.h"
 
+#include <math.h>
 #include <tuco/mem.h>
 
 struct zset_object *zset_object_new(const struct siphash_key *secret)
@@ -193,15 +194,6 @@ static void object_digest(const struct entry *e, uint8_t digest[SHA1_SIZE])
     zset_entry_each(e, digest_member, digest);
 }
 
-const struct type_ops zset_type_ops = {
-    .free = free_object,
-    .free_effort = object_size,
-    .size = object_size,
-    .memory = object_memory,
-    .copy = object_copy,
-    .digest = object_digest,
-};
-
 void zset_object_verify(const struct zset_object *o)
 {
     element_table_verify(&o->members);
@@ -213,3 +205,40 @@ void zset_object_verify(const struct zset_object *o)
         tu_check(element_table_find(&o->members, element_name(e), NULL) == e,
                  "an element in order that is no member");
 }
+
+/* Pairs in order of score, then member; no score that is no number. */
+static void packed_verify(struct packed p)
+{
+    struct packed_item item, last;
+    double score, before = -INFINITY;
+    packed_verify_names(p, 2);
+    for (size_t at = packed_first(p), first = at; at < p.size; last = item, before = score) {
+        size_t score_at = packed_next(p, at);
+        packed_get(p, at, &item);
+        score = zset_packed_score(p, score_at);
+        tu_check(score >= before, "scores that do not ascend");
+        tu_check(at == first || score > before ||
+                     score_compare_names(packed_text(&last), packed_text(&item)) < 0,
+                 "members of one score that do not ascend");
+        at = packed_next(p, score_at);
+    }
+}
+
+static void entry_verify(const struct entry *e)
+{
+    if (e->encoding == ENCODING_PACKED)
+        packed_verify(entry_packed(e));
+    else
+        zset_object_verify(entry_block(e));
+    tu_check(entry_value_count(e) > 0, "a sorted set without members");
+}
+
+const struct type_ops zset_type_ops = {
+    .free = free_object,
+    .free_effort = object_size,
+    .size = object_size,
+    .memory = object_memory,
+    .copy = object_copy,
+    .digest = object_digest,
+    .verify = entry_verify,
+};
