@@ -3,6 +3,7 @@
 #include "platform/fault.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +14,11 @@
 
 enum { ALTERNATE_STACK_SIZE = 64 << 10 };
 static bool (*explain_fault)(void *address, const struct fault_place *at);
-static void (*answer_question)(const struct fault_place *at);
-static struct sigaction previous_segv, previous_bus;
+static void (*volatile answer_question)(const struct fault_place *at);
+static void (*volatile stop_thread)(struct fault_stop *at);
+static struct sigaction previous_segv, previous_bus, previous_urg;
+static pthread_mutex_t urg_lock = PTHREAD_MUTEX_INITIALIZER; /* of installing its handler */
+static bool urg_installed;
 
 static struct fault_place place_of(const void *context)
 {
@@ -67,24 +71,89 @@ void fault_thread_init(void)
     sigaltstack(&alternate, NULL);
 }
 
+static struct fault_stop stop_of(void *context)
+{
+    mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+#if defined(__x86_64__)
+    /* Behind the 512 bytes of FXSAVE the kernel says whether, and how far, an XSAVE area follows. */
+    enum { FXSAVE_BYTES = 512, SOFTWARE_AT = 464, MAGIC = 0x46505853 };
+    struct fault_stop at = {.pc = (uintptr_t *)&m->gregs[REG_RIP],
+                            .sp = (uintptr_t)m->gregs[REG_RSP],
+                            .registers = m->gregs,
+                            .registers_size = sizeof m->gregs,
+                            .vectors = m->fpregs};
+    if (m->fpregs) {
+        uint32_t software[2];
+        memcpy(software, (const char *)m->fpregs + SOFTWARE_AT, sizeof software);
+        at.vectors_size = software[0] == MAGIC ? software[1] : FXSAVE_BYTES;
+    }
+    return at;
+#else
+    return (struct fault_stop){
+        .pc = (uintptr_t *)&m->pc, .sp = m->sp, .registers = m, .registers_size = sizeof *m};
+#endif
+}
+
 static void on_question(int number, siginfo_t *info, void *ucontext)
 {
     int error = errno;
-    struct fault_place at = place_of(ucontext);
-    answer_question(&at);
+    if (stop_thread) {
+        struct fault_stop at = stop_of(ucontext);
+        stop_thread(&at);
+    }
+    if (answer_question) {
+        struct fault_place at = place_of(ucontext);
+        answer_question(&at);
+    }
+    if (previous_urg.sa_flags & SA_SIGINFO)
+        previous_urg.sa_sigaction(number, info, ucontext);
+    else if (previous_urg.sa_handler != SIG_DFL && previous_urg.sa_handler != SIG_IGN)
+        previous_urg.sa_handler(number);
     errno = error;
+}
+
+static int install_urg(void)
+{
+    struct sigaction action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    action.sa_sigaction = on_question;
+    sigemptyset(&action.sa_mask);
+    if (sigaction(SIGURG, &action, NULL) != 0)
+        return -errno;
+    urg_installed = true;
+    return 0;
 }
 
 bool fault_asking_init(void (*answer)(const struct fault_place *at))
 {
-    struct sigaction before, action = {.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
-    if (sigaction(SIGURG, NULL, &before) != 0 || (before.sa_flags & SA_SIGINFO) ||
-        before.sa_handler != SIG_DFL)
-        return false;
-    answer_question = answer;
-    action.sa_sigaction = on_question;
-    sigemptyset(&action.sa_mask);
-    return sigaction(SIGURG, &action, NULL) == 0;
+    struct sigaction before;
+    pthread_mutex_lock(&urg_lock);
+    bool ours = urg_installed;
+    if (!ours && sigaction(SIGURG, NULL, &before) == 0 && !(before.sa_flags & SA_SIGINFO) &&
+        before.sa_handler == SIG_DFL)
+        ours = install_urg() == 0;
+    if (ours)
+        answer_question = answer;
+    pthread_mutex_unlock(&urg_lock);
+    return ours;
+}
+
+int fault_stop_init(void (*stop)(struct fault_stop *at))
+{
+    int rc = 0;
+    pthread_mutex_lock(&urg_lock);
+    stop_thread = stop;
+    if (!urg_installed)
+        rc = sigaction(SIGURG, NULL, &previous_urg) == 0 ? install_urg() : -errno;
+    pthread_mutex_unlock(&urg_lock);
+    return rc;
+}
+
+void fault_stop_unblock(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGURG);
+    (void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
 }
 
 void fault_ask(int thread)

@@ -190,4 +190,6 @@
 #define ERR_STREAM_AUTOCLAIM_IDLE  "ERR Invalid min-idle-time argument for XAUTOCLAIM"
 #define ERR_STREAM_CLAIM_NUMBER    "ERR Invalid %s option argument for XCLAIM"
 #define ERR_STREAM_CLAIM_OPTION    "ERR Unrecognized XCLAIM option '%.*s'"
+#define ERR_STREAM_NUMIDS          "ERR Number of IDs must be a positive integer"
+#define ERR_STREAM_NUMIDS_MISMATCH "ERR The `numids` parameter must match the number of arguments"
 #define ERR_STREAM_COUNT           "ERR COUNT must be > 0"

@@ -37,6 +37,8 @@ tu_channel *tu_channel_make(size_t element_size, size_t capacity)
     memset(c, 0, sizeof *c); /* the slots are written before they are read */
     c->element_size = element_size;
     c->capacity = capacity;
+    tu__gc_anchor_add(&c->anchor, c->ring,
+                      element_size < sizeof(void *) ? 0 : element_size * capacity);
     return c;
 }
 
@@ -47,6 +49,7 @@ void tu_channel_free(tu_channel *channel)
         return;
     tu_check(!channel->receivers.head && !channel->senders.head,
              "tu_free_chan: somebody still waits on the channel");
+    tu__gc_anchor_remove(&channel->anchor);
     tu_free(channel);
 }
 

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "runtime/gc/gc_anchor.h"
 #include "runtime/sched/park.h"
 
 /* What a waker through a channel claims with. Select cases claim with a place's own outcome, which
@@ -38,6 +39,7 @@ struct tu_channel {
     _Atomic size_t count;       /* filled slots; written under lock, read without as a hint */
     size_t send_at, receive_at; /* next slot to fill, to empty; under lock */
     struct tu__queue receivers, senders;
+    struct tu__gc_anchor anchor; /* the ring: what lies in it may be pointers to objects */
     unsigned char ring[];
 };
 

@@ -86,6 +86,7 @@ static void unlink_child(tu_context *parent, tu_context *ctx)
 static void bury(tu_context *ctx, enum inside inside)
 {
     if (!ctx->timed) {
+        tu__gc_anchor_remove(&ctx->anchor);
         tu_free(ctx);
     } else if (inside == ORDINARY) {
         tu__timer_stop(&ctx->timer);
@@ -275,6 +276,7 @@ tu_context *tu_with_value(tu_context *parent, const void *key, void *value)
         return NULL;
     ctx->key = key;
     ctx->value = value;
+    tu__gc_anchor_add(&ctx->anchor, &ctx->value, sizeof ctx->value);
     return join_parent(ctx);
 }
 

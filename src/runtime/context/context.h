@@ -3,6 +3,7 @@
 
 #include <tuco/context.h>
 
+#include "runtime/gc/gc_anchor.h"
 #include "runtime/sched/cancel.h"
 #include "runtime/time/timer.h"
 
@@ -24,6 +25,7 @@ struct tu_context {
     int64_t deadline_ns;     /* ours or the nearest ancestor's that is earlier; 0: none */
     const void *key;         /* tu_with_value; NULL: none */
     void *value;
+    struct tu__gc_anchor anchor; /* value: it may be a pointer to an object */
     struct tu__timer timer;
 };
 

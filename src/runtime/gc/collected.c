@@ -118,6 +118,8 @@ static struct span *new_span(size_t pages, bool zero, const struct span *shape)
     struct span *s = tu__pages_take_collected(pages, zero, shape);
     if (!s)
         return NULL;
+    for (uint32_t i = 0; s->bin == COLLECTED_MIXED && !s->zero && i < s->capacity; i++)
+        *(void **)(void *)(tu__collected_block(s, i + 1) - sizeof(void *)) = NULL;
     s->hint = (uint32_t)c->span_count;
     c->spans[c->span_count++] = s;
     c->pages += pages;
@@ -179,9 +181,9 @@ static void claim(struct slot *slot, struct span *s)
 
 static void poison(const struct span *s, uint32_t word, uint64_t freed)
 {
+    size_t bytes = s->block_bytes - (s->bin == COLLECTED_MIXED ? sizeof(void *) : 0);
     for (; freed; freed &= freed - 1)
-        memset(tu__collected_block(s, word * 64 + (uint32_t)__builtin_ctzll(freed)), POISON,
-               s->block_bytes);
+        memset(tu__collected_block(s, word * 64 + (uint32_t)__builtin_ctzll(freed)), POISON, bytes);
 }
 
 static void sweep_large(struct span *s)

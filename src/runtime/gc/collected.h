@@ -16,7 +16,8 @@
  *     blocks claimed and not yet handed out  =  slot->claimed, from slot->cur on
  *
  * holds at every instruction, so that the collector may read it while the thread stands anywhere. Unclaimed free
- * blocks hold anything; a run of claimed ones is zeroed before it is handed out.
+ * blocks hold anything; a run of claimed ones is zeroed before it is handed out. But a mixed span's blocks end, at any
+ * time, with NULL or a type: the marker may come to one that was not handed out yet.
  *
  * tu__collected.lock guards the lists of spans, `taken`, and all claiming; marks are written by anybody, while
  * marking, with atomic or. Lock order: this lock, then the page heap's. Nothing here parks.

@@ -1,10 +1,12 @@
-/* collector.h - what the parts of the collector ask of each other.
+/* collector.h - what the parts of the collector ask of each other, and the rest of the runtime of it.
  */
 #pragma once
 
 #include "runtime/gc/gc_thread.h"
 
-/* Before a thread claims blocks: begins a cycle if it is time. Never parks. */
+struct g;
+
+/* Before a thread claims `bytes`: begins a cycle if it is time. Never parks. */
 void tu__gc_pace(void);
 /* There is no memory for an object: collects. True if it may be worth another try. Blocks the thread, parks nowhere. */
 bool tu__gc_out_of_memory(void);
@@ -17,4 +19,8 @@ void tu__gc_after_fork(bool child);
  * tu__gc_roots_lock takes. */
 void tu__gc_roots_lock(void);
 void tu__gc_roots_unlock(void);
+void tu__gc_roots_after_fork(void);
 void tu__gc_roots_each(void (*visit)(const void *start, size_t size, void *arg), void *arg);
+
+/* For tests. A cycle after every n-th claim of a span; 0: by need. Freed objects are overwritten while it is not 0. */
+void tu__gc_torture(uint32_t every);

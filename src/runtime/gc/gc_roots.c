@@ -39,6 +39,11 @@ void tu__gc_roots_unlock(void)
     tu__unlock(&roots.lock);
 }
 
+void tu__gc_roots_after_fork(void)
+{
+    tu__lock_after_fork(&roots.lock);
+}
+
 static bool add_range_locked(const void *start, size_t size)
 {
     if (roots.range_count == roots.range_room) {

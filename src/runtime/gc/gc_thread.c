@@ -1,7 +1,17 @@
 /* gc_thread.c - see gc_thread.h. */
 #include "runtime/gc/gc_thread.h"
 
+#include "base/check.h"
+#include "platform/clock.h"
+#include "platform/cpu.h"
+#include "platform/futex.h"
+#include "platform/pointer_store.h"
+#include "platform/thread.h"
+#include "runtime/sched/goroutine.h"
+
 #include <pthread.h>
+
+enum { SPINS = 2000, PATIENCE_NS_LOG = 33 }; /* 8.6 s */
 
 struct tu__gc_threads tu__gc_threads;
 
@@ -10,12 +20,14 @@ __thread struct gc_thread *tu__gc_thread_tls __attribute__((tls_model("initial-e
     &no_thread;
 static pthread_key_t key;
 
+/* ---- records ---- */
+
 static void thread_ends(void *value)
 {
     struct gc_thread *t = value;
-    tu__gc_thread_tls = &no_thread;
     tu__lock(&tu__gc_threads.lock);
     t->idle = true;
+    tu__gc_thread_tls = &no_thread;
     tu__unlock(&tu__gc_threads.lock);
 }
 
@@ -43,17 +55,145 @@ struct gc_thread *tu__gc_thread_here(void)
 {
     if (tu__gc_thread_tls != &no_thread)
         return tu__gc_thread_tls;
+    void *low;
+    size_t size;
+    thread_stack(&low, &size);
+    fault_stop_unblock();
     tu__lock(&tu__gc_threads.lock);
     struct gc_thread *t = take_record_locked();
+    if (t) {
+        t->id = thread_id();
+        t->low = low;
+        t->high = (char *)low + size;
+        tu__gc_thread_tls = t;
+    }
     tu__unlock(&tu__gc_threads.lock);
-    if (!t)
-        return NULL;
-    tu__gc_thread_tls = t;
-    (void)pthread_setspecific(key, t); /* refused: the record is lost with its thread */
+    if (t)
+        (void)pthread_setspecific(key, t);
     return t;
+}
+
+void tu__gc_thread_start(void)
+{
+    while (!tu__gc_thread_here())
+        thread_sleep_ns(1000000);
 }
 
 int tu_gc_attach(void)
 {
     return tu__gc_thread_here() ? 0 : -ENOMEM;
+}
+
+void tu__gc_threads_forked(void)
+{
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        t->idle = t != tu__gc_thread_tls;
+    if (tu__gc_thread_tls != &no_thread)
+        tu__gc_thread_tls->id = thread_id();
+}
+
+struct gc_thread *tu__gc_busy_begin(void)
+{
+    struct gc_thread *t = tu__gc_thread_here();
+    if (!t)
+        return NULL;
+    atomic_store_explicit(&t->busy, atomic_load_explicit(&t->busy, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* for our own handler */
+    return t;
+}
+
+void tu__gc_busy_end(struct gc_thread *t)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    atomic_store_explicit(&t->busy, atomic_load_explicit(&t->busy, memory_order_relaxed) - 1,
+                          memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* a handler that came before has set asked */
+    if (__builtin_expect(atomic_load_explicit(&t->asked, memory_order_relaxed), 0) &&
+        atomic_load_explicit(&t->busy, memory_order_relaxed) == 0) {
+        atomic_store_explicit(&t->asked, 0, memory_order_relaxed);
+        fault_ask(t->id);
+    }
+}
+
+/* ---- stopping ---- */
+
+/* ThreadSanitizer calls handlers late, at a place of its choice, with the registers of the moment when the signal
+ * came. It is called like a function then, so our own frame says where the thread stands. */
+static inline __attribute__((always_inline)) void stand_here(struct fault_stop *at,
+                                                             const struct gc_thread *t)
+{
+#ifdef TU__TSAN
+    __builtin_unwind_init(); /* callee-saved registers go to this frame */
+    const char *frame = __builtin_frame_address(0);
+    if ((frame >= t->low && frame < t->high) || goroutine_of_stack(frame))
+        at->sp = (uintptr_t)frame - 256;
+#endif
+}
+
+static void stand(struct fault_stop *at)
+{
+    struct tu__gc_threads *threads = &tu__gc_threads;
+    struct gc_thread *t = tu__gc_thread_tls;
+    uint32_t epoch = atomic_load_explicit(&threads->epoch, memory_order_acquire);
+    if (t == &no_thread || epoch % 2 == 0 ||
+        atomic_load_explicit(&t->answered, memory_order_relaxed) == epoch)
+        return;
+    if (atomic_load_explicit(&t->busy, memory_order_relaxed)) {
+        atomic_store_explicit(&t->asked, 1, memory_order_relaxed);
+        return;
+    }
+    stand_here(at, t);
+    pointer_store_again(at->pc);
+    t->at = *at;
+    atomic_store_explicit(&t->answered, epoch, memory_order_relaxed);
+    if (atomic_fetch_sub_explicit(&threads->waiting, 1, memory_order_acq_rel) == 1)
+        futex_wake(&threads->waiting, 1);
+    while (atomic_load_explicit(&threads->epoch, memory_order_acquire) == epoch)
+        (void)futex_wait(&threads->epoch, epoch, -1);
+}
+
+int tu__gc_stop_init(void)
+{
+    return fault_stop_init(stand);
+}
+
+static void wait_for_all(void)
+{
+    struct tu__gc_threads *threads = &tu__gc_threads;
+    int64_t began_ns = 0;
+    uint32_t left;
+    for (int i = 0; (left = atomic_load_explicit(&threads->waiting, memory_order_acquire)) > 0;
+         i++) {
+        if (i < SPINS) {
+            cpu_pause();
+            continue;
+        }
+        (void)futex_wait(&threads->waiting, left, 100000000);
+        int64_t now_ns = clock_monotonic_ns();
+        if (began_ns == 0)
+            began_ns = now_ns;
+        tu_check((now_ns - began_ns) >> PATIENCE_NS_LOG == 0,
+                 "collector: %u threads do not stop; does one block or handle SIGURG?", left);
+    }
+}
+
+void tu__gc_stop(void)
+{
+    struct tu__gc_threads *threads = &tu__gc_threads;
+    uint32_t count = 0;
+    for (struct gc_thread *t = atomic_load(&threads->all); t; t = t->next)
+        count += !t->idle && t != tu__gc_thread_tls;
+    atomic_store_explicit(&threads->waiting, count, memory_order_relaxed);
+    atomic_fetch_add_explicit(&threads->epoch, 1, memory_order_acq_rel);
+    for (struct gc_thread *t = atomic_load(&threads->all); t; t = t->next)
+        if (!t->idle && t != tu__gc_thread_tls)
+            fault_ask(t->id);
+    wait_for_all();
+}
+
+void tu__gc_go_on(void)
+{
+    atomic_fetch_add_explicit(&tu__gc_threads.epoch, 1, memory_order_acq_rel);
+    futex_wake(&tu__gc_threads.epoch, INT32_MAX);
 }

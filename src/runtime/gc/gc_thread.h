@@ -1,22 +1,43 @@
-/* gc_thread.h - what the collector knows of each thread that may hold pointers to objects.
+/* gc_thread.h - what the collector knows of each thread that may hold pointers to objects, and how it stops them all.
  *
- * Ms, pool threads and plain threads that made an object or called tu_gc_attach. A record is never freed: when its
+ * Ms, pool threads, and plain threads that made an object or called tu_gc_attach. A record is never freed: when its
  * thread ends it waits, with the blocks it has claimed, for the next one.
+ *
+ *   collector                                         thread, in the handler of SIGURG
+ *   1 takes the locks below                           1 epoch even: a signal of the past, goes on
+ *   2 epoch = odd; waiting = number of threads        2 inside tu__gc_busy: notes it, goes on; asks itself again when
+ *   3 a signal to each                                  that ends
+ *   4 waits until waiting == 0 (acquire)              3 says where it stands; waiting-- (release)
+ *   5 looks at whatever it wants                      4 waits until the epoch is another (acquire)
+ *   6 epoch = even (release), wakes; unlocks
+ *
+ * What a thread must not be stopped in the middle of is guarded by a lock that the collector takes first (claiming,
+ * roots, records), lies in tu__gc_busy, or can be begun again (pointer_store.S). While all stand the collector takes no lock
+ * but those: a thread may have been stopped with any other in its hands, malloc's included.
  */
 #pragma once
 
+#include "platform/fault.h"
 #include "runtime/gc/collected.h"
 
 struct gc_thread {
     struct slot slots[KEYS];
-    struct gc_thread *next; /* all records; fixed */
-    bool idle;              /* its thread has ended; under tu__gc_threads.lock */
+    struct gc_thread *next;    /* all records; fixed */
+    bool idle;                 /* its thread has ended; under tu__gc_threads.lock */
+    int id;                    /* the kernel's number of the thread */
+    const char *low, *high;    /* its stack */
+    _Atomic uint32_t busy;     /* nesting of tu__gc_busy; own thread */
+    _Atomic uint32_t asked;    /* it was asked while busy */
+    _Atomic uint32_t answered; /* the epoch for which it stands */
+    struct fault_stop at;      /* where it stands */
 };
 
 struct tu__gc_threads {
     struct tu__lock lock;
     _Atomic(struct gc_thread *) all; /* pushed in front */
     bool has_key;
+    _Alignas(64) _Atomic uint32_t epoch; /* odd: all are to stand; a futex */
+    _Atomic uint32_t waiting;            /* threads that do not stand yet; a futex */
 };
 extern struct tu__gc_threads tu__gc_threads;
 
@@ -24,3 +45,19 @@ extern struct tu__gc_threads tu__gc_threads;
 extern __thread struct gc_thread *tu__gc_thread_tls __attribute__((tls_model("initial-exec")));
 /* Makes one if there is none: NULL when there is no memory. */
 struct gc_thread *tu__gc_thread_here(void);
+/* The same for a thread that cannot do without: waits until there is memory. */
+void tu__gc_thread_start(void);
+
+/* In a forked child: of all threads only the calling one is left. */
+void tu__gc_threads_forked(void);
+
+/* Between these two the calling thread is not stopped. Short; nothing parks in between. NULL: it has no record. */
+struct gc_thread *tu__gc_busy_begin(void);
+void tu__gc_busy_end(struct gc_thread *t);
+
+/* Installs the handler: 0 or -errno. Once, before the first stop. */
+int tu__gc_stop_init(void);
+/* Stops every thread that has a record, but the caller, whose locks are its own affair. The caller holds
+ * tu__gc_threads.lock. Aborts when one does not answer within some seconds. */
+void tu__gc_stop(void);
+void tu__gc_go_on(void);

@@ -3,11 +3,6 @@
 
 #include <string.h>
 
-void tu__gc_set(void *slot, const void *value)
-{
-    __atomic_store_n((const void **)slot, value, __ATOMIC_RELEASE);
-}
-
 void tu__gc_move(const tu_type *type, void *to, const void *from, size_t count)
 {
     memmove(to, from, count * type->size);

@@ -51,6 +51,12 @@ struct span {
     uint32_t used;            /* blocks that are with users, in caches or in the depot */
     uint32_t capacity;        /* blocks that fit */
     uint32_t hint;            /* no word of home[] below this one has a bit */
+    /* Of a collected span; `bin` is its enum collected_kind, `hint` its number among all of them, `used` its blocks
+     * that are taken. Large ones are one block. */
+    uint64_t reciprocal;        /* of block_bytes, as in central.h; 0: large */
+    const struct tu_type *type; /* of all its objects; NULL: see kind */
+    uint32_t block_bytes;       /* 0: large */
+    uint32_t key;
     union {
         uint64_t home[SPAN_WORDS]; /* a bit per block: set while it is at home, that is, free */
         struct {                   /* of a collected span; see runtime/gc/collected.h */
@@ -58,12 +64,6 @@ struct span {
             _Atomic uint64_t taken[COLLECTED_WORDS];
         };
     };
-    /* Of a collected span; `bin` is its enum collected_kind, `hint` its number among all of them, `used` its blocks
-     * that are taken. Large ones are one block. */
-    uint64_t reciprocal;        /* of block_bytes, as in central.h; 0: large */
-    const struct tu_type *type; /* of all its objects; NULL: see kind */
-    uint32_t block_bytes;       /* 0: large */
-    uint32_t key;
 #ifdef TU_DEBUG
     _Atomic uint64_t live[SPAN_WORDS]; /* a bit per block: with a user. Large: the first one */
 #endif

@@ -129,6 +129,7 @@ static const char *wait_name(enum tu__wait why)
     case TU__WAIT_CONDITION: return "condition";
     case TU__WAIT_SEMAPHORE: return "semaphore";
     case TU__WAIT_LOOP: return "host's loop";
+    case TU__WAIT_GC: return "garbage collection";
     case TU__WAIT_CONTEXT: return "context";
     case TU__WAIT_FOREVER: return "nothing, for ever";
     case TU__WAIT_RLOCK: return "rwmutex (read)";

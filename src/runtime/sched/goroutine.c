@@ -155,6 +155,12 @@ struct g *goroutine_of_guard(void *address)
     return slot && (char *)address < slot + GUARD_SIZE ? g_of_slot(slot) : NULL;
 }
 
+struct g *goroutine_of_stack(const void *address)
+{
+    char *slot = slot_of(address);
+    return slot && (const char *)address >= slot + GUARD_SIZE ? g_of_slot(slot) : NULL;
+}
+
 struct g *goroutine_at(const void *address)
 {
     char *slot = slot_of(address);

@@ -34,8 +34,10 @@ struct g {
     const struct tu_site *site; /* where it was started */
     uint64_t id;
     char name[TU_NAME_SIZE]; /* ends with a 0; "" without; its own goroutine writes, dumps read */
-    uint64_t queued;         /* the dump that found it in a run queue; only dumps use it */
-    void *stack_low;         /* lowest usable address, above the guard */
+    _Atomic uint32_t
+        scanned;     /* the cycle of the collector in which its stack was; see gc_stacks.h */
+    uint64_t queued; /* the dump that found it in a run queue; only dumps use it */
+    void *stack_low; /* lowest usable address, above the guard */
     struct fiber fiber;
 #if TU__MIGRATE
     struct m *ran_on;   /* whoever ran it last, which does not run it again at once */
@@ -55,6 +57,8 @@ void goroutine_prepare(struct g *g, void (*entry)(void));
 void goroutine_set_name(struct g *g, const char *name);
 /* The goroutine whose guard holds `address`, or NULL. Async-signal-safe. */
 struct g *goroutine_of_guard(void *address);
+/* The goroutine in whose stack, above the guard, `address` lies, or NULL. Async-signal-safe. */
+struct g *goroutine_of_stack(const void *address);
 /* The goroutine whose struct g lies at `address`, or NULL: any address may be asked. Async-signal-safe. */
 struct g *goroutine_at(const void *address);
 /* Calls visit for every slot that ever held a goroutine, dead or alive, racing with them, until it

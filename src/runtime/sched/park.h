@@ -107,6 +107,7 @@ enum tu__wait {
     TU__WAIT_CALL,      /* a pool thread: tu_blocking_call */
     TU__WAIT_SEMAPHORE, /* the semaphore */
     TU__WAIT_LOOP,      /* the host of a tu_loop */
+    TU__WAIT_GC,        /* a cycle of the collector */
 };
 
 struct tu__sleeper {

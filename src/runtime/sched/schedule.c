@@ -19,6 +19,8 @@
 #include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_thread.h"
+#include "runtime/mem/heap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -569,7 +571,10 @@ static void call_entry(struct g *g)
 {
     void (*entry)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t) =
         (void (*)(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t))g->entry;
-    entry(g->words[0], g->words[1], g->words[2], g->words[3], g->words[4], g->words[5]);
+    uintptr_t w[6];
+    memcpy(w, g->words, sizeof w);
+    memset(g->words, 0, sizeof w); /* or what they point to would live as long as the goroutine */
+    entry(w[0], w[1], w[2], w[3], w[4], w[5]);
 }
 
 static void bury(void *arg)
@@ -764,7 +769,9 @@ static void sleep_in_poller(struct m *m, struct p *p)
             timeout = timeout < 0 ? 0 : timeout;
         }
     }
+    tu__mem_leave();
     int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout, NULL);
+    tu__mem_return();
     bool was_full = false;
     if (atomic_exchange(&p->asleep, 0) == 1) {
         was_full = atomic_fetch_sub(&tu__sched.idle_count, 1) == (int32_t)tu__sched.proc_count;
@@ -892,8 +899,10 @@ static void machine_idle(struct m *m)
     m->idle_next = tu__sched.idle_ms;
     tu__sched.idle_ms = m;
     tu__unlock(&tu__sched.lock);
+    tu__mem_leave();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__mem_return();
     m->p = m->next_p;
 }
 
@@ -919,8 +928,10 @@ static struct g *wait_for_pinned(struct m *m)
     /* p->m is ours until another's: a P without an M is the monitor's to give away. */
     if (p && tu__start_machine(p) < 0)
         atomic_store_explicit(&p->m, NULL, memory_order_release);
+    tu__mem_leave();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__mem_return();
     m->p = m->next_p;
     return m->pinned;
 }
@@ -970,6 +981,7 @@ static void *machine_start(void *arg)
     fiber_init_thread(&m->fiber, low, size);
     fault_thread_init();
     tu__m_tls = m;
+    tu__gc_thread_start();
     m->thread_id = thread_id();
     m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
     m->p = m->next_p;

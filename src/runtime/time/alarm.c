@@ -18,6 +18,7 @@
 #include <tuco/mem.h>
 
 #include "base/check.h"
+#include "runtime/gc/gc_anchor.h"
 #include "runtime/sched/park.h"
 #include "runtime/time/timer.h"
 
@@ -31,6 +32,7 @@ struct tu_timer {
     tu_channel *channel; /* NULL: calls fn(word) */
     void (*fn)(void);
     uintptr_t word;
+    struct tu__gc_anchor anchor; /* word: it may be a pointer to an object */
     const struct tu_site *site;
     struct tu__timer timer;
 };
@@ -140,6 +142,7 @@ tu_timer *tu__timer_call(int64_t delay_ns, void (*fn)(void), uintptr_t word,
     if (t) {
         t->fn = fn;
         t->word = word;
+        tu__gc_anchor_add(&t->anchor, &t->word, sizeof t->word);
         t->site = site;
         (void)tu_timer_reset(t, delay_ns);
     }
@@ -182,5 +185,6 @@ void tu_timer_free(tu_timer *t)
     /* A fire may still be inside; it does nothing any more, and on its thread nobody waits for us. */
     (void)tu__timer_stop(&t->timer);
     tu_channel_free(t->channel);
+    tu__gc_anchor_remove(&t->anchor);
     tu_free(t);
 }

@@ -1,0 +1,243 @@
+/* gc_mark.c - see gc_mark.h.
+ *
+ * An object is looked up three times on its way (by whoever finds the pointer, and when it is scanned): page table,
+ * the span's first line, and the line of its bits. Those who scan prefetch an object when it comes off the stack and
+ * scan it a few objects later, so that the misses overlap.
+ *
+ * Reads of objects race with the program, which writes them: a word is read whole, old or new, and both are fine
+ * (collector.c says why). Nothing here is instrumented by sanitizers.
+ */
+#include "runtime/gc/gc_mark.h"
+
+#include "platform/vm.h"
+#include "runtime/sched/fiber.h"
+
+struct tu__mark_pool tu__mark_pool;
+
+enum { AHEAD = 8 }; /* objects that are being fetched: a power of two */
+#define BUFFERS_AT_ONCE 16
+
+/* ---- buffers ---- */
+
+static void new_buffers_locked(void)
+{
+    struct tu__mark_pool *pool = &tu__mark_pool;
+    if (pool->buffers_most && pool->buffers >= pool->buffers_most)
+        return;
+    struct mark_buffer *b = vm_map(BUFFERS_AT_ONCE * sizeof *b);
+    for (int i = 0; b && i < BUFFERS_AT_ONCE; i++) {
+        b[i].next = pool->empty;
+        pool->empty = &b[i];
+        pool->buffers++;
+    }
+}
+
+/* NULL: there is no memory. */
+static struct mark_buffer *take_empty(void)
+{
+    struct tu__mark_pool *pool = &tu__mark_pool;
+    tu__lock(&pool->lock);
+    if (!pool->empty)
+        new_buffers_locked();
+    struct mark_buffer *b = pool->empty;
+    if (b)
+        pool->empty = b->next;
+    tu__unlock(&pool->lock);
+    if (b) {
+        b->next = NULL;
+        b->count = 0;
+    }
+    return b;
+}
+
+static struct mark_buffer *take_full(void)
+{
+    struct tu__mark_pool *pool = &tu__mark_pool;
+    if (atomic_load_explicit(&pool->full_count, memory_order_relaxed) == 0)
+        return NULL;
+    tu__lock(&pool->lock);
+    struct mark_buffer *b = pool->full;
+    if (b) {
+        pool->full = b->next;
+        atomic_fetch_sub_explicit(&pool->full_count, 1, memory_order_relaxed);
+    }
+    tu__unlock(&pool->lock);
+    return b;
+}
+
+/* One that is done with: to the full ones if it has entries. */
+static void put(struct mark_buffer *b)
+{
+    struct tu__mark_pool *pool = &tu__mark_pool;
+    tu__lock(&pool->lock);
+    struct mark_buffer **list = b->count ? &pool->full : &pool->empty;
+    b->next = *list;
+    *list = b;
+    if (b->count)
+        atomic_fetch_add_explicit(&pool->full_count, 1, memory_order_relaxed);
+    tu__unlock(&pool->lock);
+}
+
+void tu__mark_flush(struct mark_stack *stack)
+{
+    struct mark_buffer *b = stack->top;
+    stack->top = NULL;
+    if (b)
+        put(b);
+}
+
+bool tu__mark_pool_empty(void)
+{
+    return atomic_load_explicit(&tu__mark_pool.full_count, memory_order_acquire) == 0;
+}
+
+static __attribute__((noinline)) void push_slow(struct mark_stack *stack, void *object)
+{
+    struct mark_buffer *b = take_empty();
+    if (!b) {
+        atomic_store_explicit(&tu__mark_pool.overflowed, 1, memory_order_relaxed);
+        return;
+    }
+    tu__mark_flush(stack);
+    stack->top = b;
+    b->entries[b->count++] = object;
+}
+
+static inline __attribute__((always_inline)) void push(struct mark_stack *stack, void *object)
+{
+    struct mark_buffer *b = stack->top;
+    if (__builtin_expect(b && b->count < MARK_ENTRIES, 1))
+        b->entries[b->count++] = object;
+    else
+        push_slow(stack, object);
+}
+
+static inline void *pop(struct mark_stack *stack)
+{
+    struct mark_buffer *b = stack->top;
+    if (__builtin_expect(!b || b->count == 0, 0)) {
+        struct mark_buffer *full = take_full();
+        if (!full)
+            return NULL;
+        if (b)
+            put(b);
+        stack->top = b = full;
+    }
+    return b->entries[--b->count];
+}
+
+/* ---- marking ---- */
+
+TU__RACY static inline __attribute__((always_inline)) void mark(struct mark_stack *stack,
+                                                                const void *p)
+{
+    struct collected_place at;
+    if (!tu__collected_find(p, &at))
+        return;
+    _Atomic uint64_t *word = &at.span->marks[at.index / 64];
+    uint64_t bit = (uint64_t)1 << at.index % 64;
+    if ((atomic_load_explicit(word, memory_order_relaxed) & bit) ||
+        (atomic_fetch_or_explicit(word, bit, memory_order_relaxed) & bit))
+        return;
+    if (at.span->bin != COLLECTED_PLAIN)
+        push(stack, tu__collected_block(at.span, at.index));
+}
+
+TU__RACY void tu__mark(struct mark_stack *stack, const void *p)
+{
+    mark(stack, p);
+}
+
+TU__RACY void tu__mark_words(struct mark_stack *stack, const void *low, const void *high)
+{
+    uintptr_t at = ((uintptr_t)low + sizeof at - 1) & ~(sizeof at - 1);
+    for (; at + sizeof at <= (uintptr_t)high; at += sizeof at)
+        mark(stack, *(const void *volatile *)at);
+}
+
+TU__RACY bool tu__mark_is(const void *p)
+{
+    struct collected_place at;
+    return tu__collected_find(p, &at) &&
+           (atomic_load_explicit(&at.span->marks[at.index / 64], memory_order_relaxed) >>
+                at.index % 64 &
+            1);
+}
+
+TU__RACY static inline __attribute__((always_inline)) void
+scan_elements(struct mark_stack *stack, const char *object, const tu_type *type, size_t count)
+{
+    for (; count > 0; count--, object += type->size)
+        for (uint32_t i = 0; i < type->pointer_count; i++) {
+            const struct tu__pointers *run = &type->pointers[i];
+            const void *const volatile *slot = (const void *const volatile *)(object + run->offset);
+            for (uint32_t k = 0; k < run->words; k++)
+                mark(stack, slot[k]);
+        }
+}
+
+TU__RACY static void scan(struct mark_stack *stack, const char *object)
+{
+    const struct span *s = tu__entry_span(tu__page_entry(object));
+    const tu_type *type = s->type;
+    size_t bytes = tu__collected_bytes(s);
+    stack->scanned_bytes += bytes;
+    if (s->bin == COLLECTED_MIXED) {
+        bytes -= sizeof type;
+        type = *(const tu_type *const volatile *)(object + bytes);
+        if (!type) /* its maker has not come so far */
+            return;
+    }
+    /* Of a single object the division is not needed. */
+    scan_elements(stack, object, type, bytes < 2 * (size_t)type->size ? 1 : bytes / type->size);
+}
+
+bool tu__mark_drain(struct mark_stack *stack, size_t objects)
+{
+    const char *ahead[AHEAD] = {NULL};
+    for (size_t i = 0, empty = 0; empty < AHEAD; i++) {
+        const char *next = objects > 0 ? pop(stack) : NULL;
+        const char *now = ahead[i % AHEAD];
+        if (next) {
+            __builtin_prefetch(next);
+            objects--;
+        }
+        ahead[i % AHEAD] = next;
+        empty = now || next ? 0 : empty + 1;
+        if (now)
+            scan(stack, now);
+    }
+    return objects > 0;
+}
+
+/* ---- after an overflow ---- */
+
+static void rescan_span(struct mark_stack *stack, const struct span *s)
+{
+    for (uint32_t w = 0; s->bin != COLLECTED_PLAIN && w < COLLECTED_WORDS; w++) {
+        uint64_t bits = atomic_load_explicit(&s->marks[w], memory_order_relaxed);
+        for (; bits; bits &= bits - 1)
+            scan(stack, tu__collected_block(s, w * 64 + (uint32_t)__builtin_ctzll(bits)));
+    }
+}
+
+void tu__mark_rescan(struct mark_stack *stack, bool locked)
+{
+    struct tu__collected *c = &tu__collected;
+    while (atomic_exchange_explicit(&tu__mark_pool.overflowed, 0, memory_order_relaxed)) {
+        if (!locked)
+            tu__lock(&c->lock);
+        size_t count = c->span_count;
+        for (size_t i = 0; i < count; i++) {
+            struct span *s = c->spans[i];
+            if (!locked)
+                tu__unlock(&c->lock); /* nothing is freed while marking */
+            rescan_span(stack, s);
+            (void)tu__mark_drain(stack, SIZE_MAX);
+            if (!locked)
+                tu__lock(&c->lock);
+        }
+        if (!locked)
+            tu__unlock(&c->lock);
+    }
+}

@@ -1,0 +1,48 @@
+/* gc_mark.h - marking: what is reached is marked and, if it holds pointers, waits on a stack to be scanned.
+ *
+ * A mark_stack belongs to whoever marks: a worker, or a thread that shades in a barrier. Full buffers, and those of
+ * threads that stop marking, go to the pool, from which workers take. When there is no memory for a buffer, objects
+ * stay marked and unscanned, and the pool remembers that: marked objects are then scanned over again.
+ */
+#pragma once
+
+#include "runtime/gc/collected.h"
+
+enum { MARK_ENTRIES = 510 };
+struct mark_buffer {
+    struct mark_buffer *next;
+    size_t count;
+    void *entries[MARK_ENTRIES]; /* beginnings of objects */
+};
+
+/* Zero is empty. */
+struct mark_stack {
+    struct mark_buffer *top;
+    size_t scanned_bytes; /* by whoever drains it */
+};
+
+struct tu__mark_pool {
+    struct tu__lock lock;
+    struct mark_buffer *full, *empty;
+    _Atomic size_t full_count; /* buffers; written under lock */
+    size_t buffers;
+    size_t buffers_most;         /* for tests: as if there were no memory for more; 0: no limit */
+    _Atomic uint32_t overflowed; /* something is marked and was neither scanned nor is on a stack */
+};
+extern struct tu__mark_pool tu__mark_pool;
+
+/* Marks the object that p points to, if any. */
+void tu__mark(struct mark_stack *stack, const void *p);
+/* Marks what the aligned words in [low, high) point to. */
+void tu__mark_words(struct mark_stack *stack, const void *low, const void *high);
+/* Scans what is on the stack and in the pool, until there is nothing left or `objects` were scanned. True: nothing
+ * is left. */
+bool tu__mark_drain(struct mark_stack *stack, size_t objects);
+/* Gives all buffers to the pool. */
+void tu__mark_flush(struct mark_stack *stack);
+/* True if nothing is in the pool. */
+bool tu__mark_pool_empty(void);
+/* Scans all marked objects again, since the pool overflowed. Takes tu__collected.lock, unless `locked`. */
+void tu__mark_rescan(struct mark_stack *stack, bool locked);
+/* True if the object is marked; for tests and weak pointers. */
+bool tu__mark_is(const void *p);

@@ -1,0 +1,22 @@
+/* gc_stacks.h - scanning stacks: of threads that stand, of goroutines that are parked, and of those that go on.
+ *
+ * In each cycle every goroutine's stack is scanned once, as it was when the cycle began, or before it runs again:
+ *
+ *   running when the world stands     by the collector, from the registers of its thread
+ *   goes on later                     by itself, as the first thing (tu__gc_resumed)
+ *   stays parked                      by the collector, meanwhile
+ *   started later                     not at all: it began with what others knew
+ *
+ * g->scanned is the number of the cycle in which this was done. A goroutine that goes on looks at it before it calls
+ * any function, that is, while what the collector may be reading is as it was; so either the collector had finished, or
+ * the goroutine scans itself. (With a sanitizer a look is a call: there it always scans itself.)
+ */
+#pragma once
+
+#include "runtime/gc/gc_mark.h"
+#include "runtime/gc/gc_thread.h"
+
+/* World stopped: the thread's registers, its stack or that of the goroutine on it. */
+void tu__gc_scan_thread(struct mark_stack *stack, struct gc_thread *t, uint32_t cycle);
+/* All goroutines that are parked or ready and were not scanned in this cycle. The world may go on. */
+void tu__gc_scan_parked(struct mark_stack *stack, uint32_t cycle);
