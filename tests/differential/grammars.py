@@ -154,15 +154,32 @@ GRAMMARS.update({
 
 # ---- sorted sets ----
 ZSETS = ["z1", "z2", "z3", "z4", "none", "k1"]
-MEMBERS = ["a", "b", "c", "d", "ab", "", "10", "-5", "007", "z" * 70, "\x00\xff", "A", "b1"]
+ZMEMBERS = ["a", "b", "c", "d", "ab", "", "10", "-5", "007", "z" * 70, "\x00\xff", "A", "b1"]
 SCORES = ["0", "1", "2", "1", "2", "3", "-1", "1.5", "0.1", "0.2", "-0", "inf", "-inf", "1e17", "3.0", "123456789.125", "1e300"]
 BAD_SCORES = ["nan", "abc", "", " 1", "0x10", "1e400", "1e-400", "+5", "1 "]
 SCORE_ENDS = ["-inf", "+inf", "0", "1", "(1", "2", "(2", "1.5", "(-1", "3", "inf", "(inf", "nan", "(", "", "abc", "0.1"]
 LEX_ENDS = ["-", "+", "[a", "(a", "[b", "(c", "[", "(", "[z", "[10", "[ab", "-", "+", "a", "", "++"]
 
 
+# Ranges by name: of sets whose scores are all one, of any form; and of small ones with mixed scores, where the peer walks as we do (what
+# it finds in a large one with mixed scores is chance).
+LEX_EQUAL, LEX_MIXED = ["y1", "y2", "y3"], ["m1", "m2"]
+
+
 def zsets(r):
     return r.choice(ZSETS if r.random() < 0.9 else KEYS)
+
+
+def lex_sets(r):
+    return r.choice(LEX_EQUAL + LEX_MIXED + ["none2"])
+
+
+def zadd_lex(r):
+    key = r.choice(LEX_EQUAL * 2 + LEX_MIXED)
+    mixed = key in LEX_MIXED
+    names = [m for m in ZMEMBERS if len(m) < 30] if mixed else ZMEMBERS + ["q" * 80]
+    scores = ["0", "1", "2", "-1"] if mixed else ["0"]
+    return [key] + [w for _ in range(r.choice([1, 2, 3, 5])) for w in (r.choice(scores), r.choice(names))]
 
 
 def score(r):
@@ -200,33 +217,34 @@ def zlimit(r):
     return [case(r, "LIMIT"), r.choice(["0", "1", "2", "-1", "5"]), r.choice(["1", "2", "-1", "0", "10"])] if r.random() < 0.4 else []
 
 
-def zrange(r):
+def zrange(r, store=False):
     by = r.choice([None, None, "BYSCORE", "BYLEX"])
     out = [[case(r, by)] if by else [], zlimit(r) if by or r.random() < 0.1 else [],
            [case(r, "REV")] if r.random() < 0.4 else [], [case(r, "WITHSCORES")] if r.random() < 0.4 else [],
-           [r.choice(["FOO", "BYLEX", "REV", "LIMIT"])] if r.random() < 0.03 else []]
+           [r.choice(["FOO", "REV", "LIMIT"])] if r.random() < 0.03 else []]
     r.shuffle(out)
-    return zrange_ends(r, by) + [w for words in out for w in words]
+    key = lex_sets(r) if by == "BYLEX" else zsets(r)
+    return ([zsets(r)] if store else []) + [key] + zrange_ends(r, by) + [w for words in out for w in words]
 
 
 def zrange_old(r, by):
-    return [zsets(r)] + zrange_ends(r, by) + zlimit(r) + ([case(r, "WITHSCORES")] if r.random() < 0.3 else [])
+    return [lex_sets(r) if by == "BYLEX" else zsets(r)] + zrange_ends(r, by) + zlimit(r) + ([case(r, "WITHSCORES")] if r.random() < 0.3 else [])
 
 
 GRAMMARS.update({
-    "ZADD": lambda r: [zsets(r)] + options(r, {"NX": None, "XX": None, "GT": None, "LT": None, "CH": None, "INCR": None}, 2) * (r.random() < 0.4) +
-    [w for _ in range(r.choice([1, 1, 2, 3, 5, 20])) for w in (score(r), r.choice(MEMBERS))] + some(r, SCORES, 0, 1) * (r.random() < 0.05),
-    "ZINCRBY": lambda r: [zsets(r), score(r), r.choice(MEMBERS)],
-    "ZREM": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
+    "ZADD": lambda r: zadd_lex(r) if r.random() < 0.25 else [zsets(r)] + options(r, {"NX": None, "XX": None, "GT": None, "LT": None, "CH": None, "INCR": None}, 2) * (r.random() < 0.4) +
+    [w for _ in range(r.choice([1, 1, 2, 3, 5, 20])) for w in (score(r), r.choice(ZMEMBERS))] + some(r, SCORES, 0, 1) * (r.random() < 0.05),
+    "ZINCRBY": lambda r: [zsets(r), score(r), r.choice(ZMEMBERS)],
+    "ZREM": lambda r: [zsets(r)] + some(r, ZMEMBERS, 0, 3),
     "ZCARD": lambda r: [zsets(r)],
-    "ZSCORE": lambda r: [zsets(r), r.choice(MEMBERS)],
-    "ZMSCORE": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
-    "ZRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
-    "ZREVRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZSCORE": lambda r: [zsets(r), r.choice(ZMEMBERS)],
+    "ZMSCORE": lambda r: [zsets(r)] + some(r, ZMEMBERS, 0, 3),
+    "ZRANK": lambda r: [zsets(r), r.choice(ZMEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZREVRANK": lambda r: [zsets(r), r.choice(ZMEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
     "ZCOUNT": lambda r: [zsets(r), r.choice(SCORE_ENDS), r.choice(SCORE_ENDS)],
-    "ZLEXCOUNT": lambda r: [zsets(r), r.choice(LEX_ENDS), r.choice(LEX_ENDS)],
-    "ZRANGE": lambda r: [zsets(r)] + zrange(r),
-    "ZRANGESTORE": lambda r: [zsets(r), zsets(r)] + [w for w in zrange(r) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZLEXCOUNT": lambda r: [lex_sets(r), r.choice(LEX_ENDS), r.choice(LEX_ENDS)],
+    "ZRANGE": zrange,
+    "ZRANGESTORE": lambda r: [w for w in zrange(r, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
     "ZRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
     "ZREVRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
     "ZRANGEBYLEX": lambda r: zrange_old(r, "BYLEX"),
@@ -234,7 +252,7 @@ GRAMMARS.update({
     "ZREVRANGE": lambda r: zrange_old(r, None),
     "ZREMRANGEBYRANK": lambda r: [zsets(r)] + zrange_ends(r, None),
     "ZREMRANGEBYSCORE": lambda r: [zsets(r)] + zrange_ends(r, "BYSCORE"),
-    "ZREMRANGEBYLEX": lambda r: [zsets(r)] + zrange_ends(r, "BYLEX"),
+    "ZREMRANGEBYLEX": lambda r: [lex_sets(r)] + zrange_ends(r, "BYLEX"),
     "ZPOPMIN": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
     "ZPOPMAX": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
     "ZMPOP": lambda r: numkeys(r)[0] + [case(r, r.choice(["MIN", "MAX", "MIN", "MAX", "FOO"]))] + options(r, {"COUNT": INDEXES}, 2),
@@ -672,6 +690,9 @@ def sort(r, extra):
     out = [r.choice(SORTED)] + (["ALPHA"] if r.random() < 0.6 else []) + options(r, names, 4)
     if r.random() < 0.3:
         out += ["LIMIT", r.choice(INDEXES[:8]), r.choice(INDEXES[:8])]
+    upper = [w.upper() for w in out]
+    if {"ALPHA", "BY", "STORE"} <= set(upper):  # equals are in the order in which they came, which is the server's own
+        out[upper.index("ALPHA")] = "ASC"
     return out
 
 

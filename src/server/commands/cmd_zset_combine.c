@@ -118,7 +118,8 @@ static void reply_result(struct call *call, struct combination *c)
     enum store_result rc =
         zset_combine(call->tx, c->operation, c->aggregate, c->inputs, c->count, &result);
     if (rc == STORE_OK && c->is_store)
-        rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], &count);
+        rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], false,
+                        &count);
     if (rc != STORE_OK) {
         handler_error(call, rc);
     } else if (c->is_store) {

@@ -47,15 +47,19 @@ bool zset_object_add(struct zset_object *o, struct slice member, double score)
 bool zset_object_rescore(struct zset_object *o, const struct element_place *place, double score)
 {
     struct element *e = element_table_at(&o->members, place);
+    if (score == element_score(e)) { /* it may be -0 that becomes 0 */
+        element_set_score(e, score);
+        return true;
+    }
     if (score_tree_rescore(&o->order, e, score))
         return true;
     struct element *made = element_new_scored(element_name(e), score);
     if (!made)
         return false;
     /* Taking the old one out first could not be undone without memory. */
-    if (score == element_score(e) || !score_tree_insert(&o->order, made)) {
+    if (!score_tree_insert(&o->order, made)) {
         element_free(made);
-        return score == element_score(e);
+        return false;
     }
     score_tree_remove(&o->order, score_tree_rank(&o->order, e));
     element_table_replace(&o->members, place, made);
@@ -183,7 +187,7 @@ static void digest_member(void *context, struct slice member, double score)
 {
     uint8_t one[SHA1_SIZE] = {0};
     char text[NUMBER_DOUBLE_MAX_SIZE];
-    size_t size = number_format_double(text, score == 0 ? 0 : score); /* not -0 */
+    size_t size = number_format_shortest(text, score);
     digest_mix(one, member.data, member.size);
     digest_mix(one, text, size);
     digest_xor(context, one, SHA1_SIZE);
