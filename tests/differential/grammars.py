@@ -266,6 +266,27 @@ GRAMMARS.update({
 })
 
 
+# ---- those that wait: what is there they take; else a moment passes ----
+WAITS = ["0.001", "0.001", "0.001", "0.002", "1e-3", "-1", "x", "", "1e400", "nan"]
+
+
+def wait(r):
+    return r.choice(WAITS[:5] if r.random() < 0.9 else WAITS)
+
+
+GRAMMARS.update({
+    "BLPOP": lambda r: some(r, LISTS, 1, 3) + [wait(r)],
+    "BRPOP": lambda r: some(r, LISTS, 1, 3) + [wait(r)],
+    "BLMOVE": lambda r: [lists(r), lists(r), r.choice(ENDS), r.choice(ENDS), wait(r)],
+    "BRPOPLPUSH": lambda r: [lists(r), lists(r), wait(r)],
+    "BLMPOP": lambda r: [wait(r), r.choice(["1", "2", "1", "2", "3", "0", "-1", "x"])] + some(r, LISTS, 1, 3) + some(r, ENDS, 1, 1) +
+    options(r, {"COUNT": INDEXES}, 2),
+    "BZPOPMIN": lambda r: some(r, ZSETS, 1, 3) + [wait(r)],
+    "BZPOPMAX": lambda r: some(r, ZSETS, 1, 3) + [wait(r)],
+    "BZMPOP": lambda r: [wait(r)] + numkeys(r)[0] + [case(r, r.choice(["MIN", "MAX", "MIN", "MAX", "FOO"]))] + options(r, {"COUNT": INDEXES}, 2),
+})
+
+
 # ---- positions ----
 GEOS = ["g1", "g2", "g3", "none", "z1"]
 PLACES = ["Palermo", "Catania", "Rome", "a", "b", "c", "d", "e", "f", "h", ""]
@@ -330,7 +351,7 @@ GRAMMARS.update({
 
 
 # ---- HyperLogLogs ----
-HLLS = ["h1", "h2", "h3", "k1", "none"]
+HLLS = ["h1", "h2", "h3", "p1", "none2"]  # nothing that is written with APPEND: CAVEATS.md
 GRAMMARS.update({
     "PFADD": lambda r: [r.choice(HLLS)] + ["e%d" % r.randrange(10 ** r.randrange(1, 7)) for _ in range(r.choice([0, 1, 1, 2, 5, 40]))],
     "PFCOUNT": lambda r: some(r, HLLS, 1, 3),
@@ -398,7 +419,7 @@ STEPS = {
     "HELLO": lambda r: [r.choice(["2", "3", "4", "x"])],
 }
 # How often, where not once: reading and writing keeps the data alive between the rare commands.
-WEIGHTS = {"SET": 8, "GET": 5, "APPEND": 3, "INCR": 3, "INCRBY": 2, "INCRBYFLOAT": 2, "SETRANGE": 2, "MSET": 2, "MULTI": 1,
+WEIGHTS = {"BLPOP": 0.3, "BRPOP": 0.3, "BLMOVE": 0.3, "BRPOPLPUSH": 0.3, "BLMPOP": 0.3, "BZPOPMIN": 0.3, "BZPOPMAX": 0.3, "BZMPOP": 0.3, "SET": 8, "GET": 5, "APPEND": 3, "INCR": 3, "INCRBY": 2, "INCRBYFLOAT": 2, "SETRANGE": 2, "MSET": 2, "MULTI": 1,
            "EXEC": 2, "SWAPDB": 0.3, "FLUSHDB": 0.2, "HELLO": 0.3, "DISCARD": 0.3, "SELECT": 2, "NOSUCHCOMMAND": 0.3}
 
 
@@ -407,7 +428,7 @@ def command(r, names=None):
     names = names or list(ALL)
     name = r.choices(names, [WEIGHTS.get(n, 1) for n in names])[0]
     words = [case(r, name)] + ALL[name](r)
-    if r.random() < 0.02:
+    if r.random() < 0.02 and name != "SPOP":  # without its count it is a matter of chance
         words = words[:-1] or words if r.random() < 0.5 else words + [r.choice(VALUES)]
     return [w.encode("latin-1") for w in words]
 
@@ -466,7 +487,7 @@ def some_fields(r):
 
 def time_of(r, absolute, ms):
     if r.random() < 0.12:
-        return r.choice(ODD_TIMES)
+        return r.choice(ODD_TIMES if absolute else [t for t in ODD_TIMES if t != "1"])  # one that is over in a moment
     if absolute:
         return r.choice(FAR_MS if ms else FAR_S)
     return r.choice(["1000000", "2000000", "3000000"]) + ("000" if ms else "")
@@ -508,6 +529,7 @@ GRAMMARS.update({
     "HEXPIREAT": hash_expire(True, False),
     "HPEXPIREAT": hash_expire(True, True),
     "HTTL": few_fields,
+    "HPTTL": few_fields,
     "HEXPIRETIME": few_fields,
     "HPEXPIRETIME": few_fields,
     "HPERSIST": few_fields,
@@ -644,6 +666,22 @@ GRAMMARS.update({
 })
 
 
+def whole(r, key, most, *rest):
+    """A random choice or a scan that has to take everything there is: in any order, but always the same."""
+    return [key, most] + ([r.choice(rest)] if rest and r.random() < 0.4 else [])
+
+
+GRAMMARS.update({
+    "SRANDMEMBER": lambda r: whole(r, sets(r), r.choice(["100000", "100000", "0", "x", ""])),
+    "SPOP": lambda r: whole(r, sets(r), r.choice(["100000", "100000", "0", "-1", "x"])),
+    "HRANDFIELD": lambda r: whole(r, hashes(r), r.choice(["100000", "100000", "0", "x"]), "WITHVALUES", "withvalues", "FOO"),
+    "ZRANDMEMBER": lambda r: whole(r, zsets(r), r.choice(["100000", "100000", "0", "x"]), "WITHSCORES", "withscores", "FOO"),
+    "HSCAN": lambda r: [hashes(r), "0"] + options(r, {"MATCH": ["*", "[a-c]", "q*"], "NOVALUES": None}, 2) + ["COUNT", "100000"],
+    "ZSCAN": lambda r: [zsets(r), "0"] + options(r, {"MATCH": ["*", "[a-c]", "z*"]}, 1) + ["COUNT", "100000"],
+})
+WEIGHTS.update({"SPOP": 0.3})
+
+
 def payloads():
     """The corpus that both sides judge alike: what older, newer and malicious servers send."""
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dump_corpus")
@@ -703,3 +741,16 @@ GRAMMARS.update({
 
 
 ALL = {**GRAMMARS, **STEPS}
+
+# The commands of a type, beside those that every run has: STEPS, and what is done to keys of any type.
+ANY_TYPE = ["DEL", "UNLINK", "EXISTS", "TYPE", "TOUCH", "COPY", "RENAME", "RENAMENX", "EXPIRE", "PERSIST", "TTL", "OBJECT", "DUMP", "SCAN"]
+BEGINNINGS = {"list": ("L", "R", "BL", "BR"), "set": ("S",), "hash": ("H",), "zset": ("Z", "BZ"), "stream": ("X",), "geo": ("GEO",),
+              "hyperloglog": ("PF",), "bitmap": ("BIT", "SETBIT", "GETBIT")}
+NOT_THERE = ("RENAME", "RENAMENX", "RESTORE", "LCS", "SET", "SETRANGE", "SETNX", "SETEX", "SETBIT", "STRLEN", "SUBSTR", "SCAN", "SELECT", "SWAPDB",
+             "SORT", "SORT_RO", "HELLO")
+FAMILIES = {family: [n for n in GRAMMARS if n.startswith(begin) and (n not in NOT_THERE or family == "bitmap")] + ANY_TYPE + list(STEPS)
+            for family, begin in BEGINNINGS.items()}
+FAMILIES["generic"] = [n for n in ANY_TYPE + ["PEXPIRE", "EXPIREAT", "PEXPIREAT", "PTTL", "EXPIRETIME", "PEXPIRETIME", "MOVE", "KEYS", "RESTORE", "SORT", "SORT_RO",
+                                              "SET", "RPUSH", "SADD", "HSET", "ZADD", "XADD", "COMMAND"]] + list(STEPS)
+_typed = {n for names in FAMILIES.values() for n in names}
+FAMILIES["string"] = [n for n in GRAMMARS if n not in _typed] + ["SET", "SETBIT"] + ANY_TYPE + list(STEPS)

@@ -49,6 +49,9 @@ class Side:
             self.verifies = self.control.command("DEBUG", "VERIFY")[0] == ":"
         return replies
 
+    def knows(self, name):
+        return self.control.command("COMMAND", "INFO", name)[1][0][1] is not None
+
     def changes(self):
         """What the server has counted of changes (rdb_changes_since_last_save)."""
         text = self.control.call("INFO", "persistence")
@@ -60,9 +63,11 @@ class Side:
         for db in (0, 1, 2, 15):
             self.control.command("SELECT", str(db))
             for key in sorted(self.control.call("KEYS", "*")):
-                form = self.control.call("OBJECT", "ENCODING", key)
-                payload = None if form in (b"hashtable", None) else self.control.call("DUMP", key)
-                if form == b"stream" and self.control.call("XINFO", "GROUPS", key):
+                form = self.control.command("OBJECT", "ENCODING", key)[1]
+                if form is None or form.startswith(b"ERR"):
+                    continue  # it has expired meanwhile
+                payload = None if form in (b"hashtable", None) else self.control.command("DUMP", key)[1]
+                if form == b"stream" and self.control.command("XINFO", "GROUPS", key)[1]:
                     payload = None  # it has times in it
                 out.append((b"%d" % db, key, form or b"", payload or b""))
         self.control.command("SELECT", "0")
@@ -82,6 +87,10 @@ def near(words, a, b):
         return a[1][0] == b[1][0] and sorted(a[1][1][1]) == sorted(b[1][1][1]) if b"1000" in words else True
     if name in (b"KEYS", b"HKEYS", b"HVALS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF") and a[0] in "*~":
         return sorted(a[1]) == sorted(b[1])
+    if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(words) == 2:
+        return True  # of one, any will do
+    if name in (b"SRANDMEMBER", b"SPOP", b"HRANDFIELD", b"ZRANDMEMBER", b"HSCAN", b"ZSCAN") and a[0] in "*~":
+        return in_any_order(words, a) == in_any_order(words, b)
     if name == b"DUMP" and a[1][:1] == b[1][:1] and a[1][:1] in (b"\2", b"\4", b"\x16"):
         return True  # a large set or hash: its order is the server's own; the digest looks at the rest
     if name == b"HGETALL":
@@ -132,6 +141,17 @@ def near_in_time(a, b, field=None):
 
 
 EXACT = (b"length", b"radix-tree-keys", b"entries-added", b"groups", b"entries-read", b"lag", b"pel-count", b"consumers")
+
+
+def in_any_order(words, reply):
+    """The members or fields of a reply, with their scores or values where it has those."""
+    items = reply[1]
+    if words[0].upper() in (b"HSCAN", b"ZSCAN"):
+        items = items[1][1]
+        paired = b"NOVALUES" not in upper(words)
+    else:
+        paired = bool({b"WITHVALUES", b"WITHSCORES"} & set(upper(words))) and items and items[0][0] != "*"
+    return sorted(zip(items[::2], items[1::2]) if paired else items, key=repr)
 
 
 def in_pairs(reply):
@@ -265,10 +285,17 @@ def main():
     options.add_argument("-n", "--streams", type=int, default=100)
     options.add_argument("-l", "--length", type=int, default=200)
     options.add_argument("-c", "--commands", nargs="*", help="only these, of " + " ".join(grammars.ALL))
+    options.add_argument("--family", choices=sorted(grammars.FAMILIES), help="only the commands of one type, and those for any")
     options.add_argument("-f", "--failures", type=int, default=5, help="stop after so many kinds of difference")
     chosen = options.parse_args()
+    if chosen.family:
+        chosen.commands = grammars.FAMILIES[chosen.family]
     own = server.Server() if chosen.ours == "-" else None
     left, right = Side(own.address if own else address(chosen.ours)), Side(address(chosen.theirs))
+    names = chosen.commands or list(grammars.ALL)
+    chosen.commands = [n for n in names if left.knows(n) or n == "NOSUCHCOMMAND"]
+    if len(chosen.commands) < len(names):
+        print("ours does not know " + " ".join(n for n in names if n not in chosen.commands))
     begun, failures, kinds = time.monotonic(), 0, set()
     print("seed %d" % chosen.seed)
     for number in range(chosen.streams):
