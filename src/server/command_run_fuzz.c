@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     static struct draw d;
     if (row_count == 0)
         for (unsigned id = 0; id < command_id_count() && row_count < ARG_COUNT(rows); id++)
-            if (draw_may_run(command_by_id(id)))
+            if (draw_may_run(command_by_id(id), false))
                 rows[row_count++] = command_by_id(id);
     bench_open(&b);
     d.dice.bytes = data;

@@ -5,11 +5,13 @@
 
 #include "base/check.h"
 #include "server/arguments.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/output.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "store/keyspace.h"
 #include "store/type_limits.h"
 #include "store/verify.h"
@@ -36,7 +38,8 @@ static inline void bench_open(struct bench *b)
     b->client.pin.config = b->config;
     b->client.server = &b->server;
     b->server.keyspace = keyspace_new(&(struct keyspace_options){.shards = 8, .databases = 4});
-    tu_check(b->server.keyspace, "no memory for a keyspace");
+    b->server.stats = stats_create(command_id_count());
+    tu_check(b->server.keyspace && b->server.stats, "no memory for a keyspace");
     b->now_ms = INT64_C(1790000000000);
     struct type_limits *limits = keyspace_limits(b->server.keyspace);
     limits->hash_max_listpack_entries = 6;
@@ -50,7 +53,10 @@ static inline void bench_open(struct bench *b)
 
 static inline void bench_close(struct bench *b)
 {
+    blocked_free(&b->client);
+    atomic_store(&b->client.blocked, NULL);
     keyspace_free(b->server.keyspace);
+    stats_free(b->server.stats);
     config_free(b->config);
 }
 
@@ -170,6 +176,13 @@ static inline bool bench_run(struct bench *b, const struct command *command,
         reply_error(&reply, error);
     transaction_unlock(&tx);
     tu_check(!transaction_holds_any(&tx), "shards that are still held");
+    if (client_flags(&b->client) &
+        CLIENT_BLOCKED) { /* there is nobody who would give it anything */
+        tu_check(reply_size(&reply) == 0, "a reply, and waiting for one");
+        tu_check(!blocked_settle(&b->client, &reply), "it does not wait");
+        tu_check(blocked_unblock(&b->client, count % 2 == 0), "it does not wait any more");
+        tu_check(blocked_settle(&b->client, &reply), "it still waits");
+    }
     bench_take_reply(b, &reply, protocol, command->full_name);
     reply_close(&reply);
     bench_verify_keys(b, words, at, hashes, call.key_count);

@@ -27,6 +27,7 @@ struct draw {
     struct dice dice;
     struct slice words[DRAW_WORDS_MAX];
     size_t count;
+    bool waits;                                 /* XREAD may have BLOCK */
     char letters[DRAW_WORDS_MAX][DRAW_LETTERS]; /* tokens in mixed case, numbers */
 };
 
@@ -46,13 +47,14 @@ static inline bool dice_chance(struct dice *d, unsigned percent)
     return dice_below(d, 100) < percent;
 }
 
-/* Commands on keys and values that answer at once. */
-static inline bool draw_may_run(const struct command *c)
+/* Commands on keys and values; with `waits` those that may wait, too. */
+static inline bool draw_may_run(const struct command *c, bool waits)
 {
     static const char *const groups[] = {"string",     "generic", "list",        "set", "hash",
                                          "sorted-set", "stream",  "hyperloglog", "geo", "bitmap"};
     const char *top = c->parent ? c->parent->full_name : c->full_name;
-    if (!c->run || ((c->flags & CMD_BLOCKING) && top[0] == 'b') || strncmp(top, "wait", 4) == 0)
+    if (!c->run || ((c->flags & CMD_BLOCKING) && top[0] == 'b' && !waits) ||
+        strncmp(top, "wait", 4) == 0)
         return false;
     for (size_t i = 0; i < ARG_COUNT(groups); i++)
         if (strcmp(c->group, groups[i]) == 0)
@@ -196,8 +198,8 @@ static inline void draw_arg(struct draw *d, const char *group, const struct arg 
 {
     unsigned times =
         arg->multiple ? 1 + dice_below(&d->dice, dice_chance(&d->dice, 10) ? 12 : 3) : 1;
-    if (arg->token && strcmp(arg->token, "BLOCK") == 0)
-        return; /* there is nobody to wait */
+    if (arg->token && strcmp(arg->token, "BLOCK") == 0 && !d->waits)
+        return;
     for (unsigned i = 0; i < times; i++) {
         if (arg->token && (i == 0 || arg->multiple_token))
             draw_token(d, arg->token);

@@ -144,6 +144,7 @@ static bool only_gets(const struct slice *argv, size_t argc)
 static uint32_t exact_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t flags)
 {
+    flags &= ~(uint32_t)KEY_INCOMPLETE; /* this one is found */
     if (!(flags & KEY_VARIABLE_FLAGS))
         return flags;
     if (strcmp(command->name, "BITFIELD") == 0)
