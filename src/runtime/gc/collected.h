@@ -99,10 +99,9 @@ struct collected_place {
 };
 static inline bool tu__collected_find(const void *p, struct collected_place *out)
 {
-    uint64_t entry = tu__page_entry(p);
+    uint64_t entry = tu__page_entry_whole(p);
     if (tu__entry_code(entry) != PAGE_COLLECTED)
         return false;
-    atomic_thread_fence(memory_order_acquire); /* pairs with tu__pages_take_collected */
     struct span *s = tu__entry_span(entry);
     size_t offset = (size_t)((const char *)p - tu__span_start(s));
     uint32_t index = (uint32_t)(offset * s->reciprocal >> 40);

@@ -12,9 +12,14 @@
 #include "platform/vm.h"
 #include "runtime/sched/fiber.h"
 
+#include <string.h>
+
 struct tu__mark_pool tu__mark_pool;
 
-enum { AHEAD = 8 }; /* objects that are being fetched: a power of two */
+enum {
+    AHEAD = 8,              /* objects that are being fetched: a power of two */
+    PIECE_BYTES = 32 << 10, /* of a large object, scanned at a time */
+};
 #define BUFFERS_AT_ONCE 16
 
 /* ---- buffers ---- */
@@ -84,6 +89,20 @@ void tu__mark_flush(struct mark_stack *stack)
     stack->top = NULL;
     if (b)
         put(b);
+}
+
+void tu__mark_share(struct mark_stack *stack)
+{
+    struct mark_buffer *b = stack->top;
+    if (!b || b->count < 16 || !tu__mark_pool_empty())
+        return;
+    struct mark_buffer *half = take_empty();
+    if (!half)
+        return;
+    half->count = b->count / 2;
+    b->count -= half->count;
+    memcpy(half->entries, b->entries + b->count, half->count * sizeof half->entries[0]);
+    put(half);
 }
 
 bool tu__mark_pool_empty(void)
@@ -176,11 +195,29 @@ scan_elements(struct mark_stack *stack, const char *object, const tu_type *type,
         }
 }
 
-TU__RACY static void scan(struct mark_stack *stack, const char *object)
+/* A piece of an object that has a span of its own, from `at`; the rest goes back on the stack. */
+TU__RACY static void scan_piece(struct mark_stack *stack, const struct span *s, char *at)
+{
+    size_t size = s->type->size, count = tu__collected_bytes(s) / size;
+    size_t left = count - (size_t)(at - tu__span_start(s)) / size;
+    size_t piece = PIECE_BYTES / size + 1;
+    if (left > piece) {
+        push(stack, at + piece * size);
+        left = piece;
+    }
+    stack->scanned_bytes += left * size;
+    scan_elements(stack, at, s->type, left);
+}
+
+TU__RACY static void scan(struct mark_stack *stack, char *object)
 {
     const struct span *s = tu__entry_span(tu__page_entry(object));
     const tu_type *type = s->type;
-    size_t bytes = tu__collected_bytes(s);
+    size_t bytes = s->block_bytes;
+    if (bytes == 0) {
+        scan_piece(stack, s, object);
+        return;
+    }
     stack->scanned_bytes += bytes;
     if (s->bin == COLLECTED_MIXED) {
         bytes -= sizeof type;
@@ -194,10 +231,10 @@ TU__RACY static void scan(struct mark_stack *stack, const char *object)
 
 bool tu__mark_drain(struct mark_stack *stack, size_t objects)
 {
-    const char *ahead[AHEAD] = {NULL};
+    char *ahead[AHEAD] = {NULL};
     for (size_t i = 0, empty = 0; empty < AHEAD; i++) {
-        const char *next = objects > 0 ? pop(stack) : NULL;
-        const char *now = ahead[i % AHEAD];
+        char *next = objects > 0 ? pop(stack) : NULL;
+        char *now = ahead[i % AHEAD];
         if (next) {
             __builtin_prefetch(next);
             objects--;
@@ -208,6 +245,27 @@ bool tu__mark_drain(struct mark_stack *stack, size_t objects)
             scan(stack, now);
     }
     return objects > 0;
+}
+
+TU__RACY const void *tu__mark_missing(const void *object)
+{
+    const struct span *s = tu__entry_span(tu__page_entry(object));
+    const tu_type *type = s->type;
+    size_t bytes = tu__collected_bytes(s);
+    if (s->bin == COLLECTED_MIXED) {
+        bytes -= sizeof type;
+        type = *(const tu_type *const volatile *)((const char *)object + bytes);
+    }
+    const char *at = object;
+    for (size_t left = type ? bytes / type->size : 0; left > 0; left--, at += type->size)
+        for (uint32_t i = 0; i < type->pointer_count; i++)
+            for (uint32_t k = 0; k < type->pointers[i].words; k++) {
+                const void *to =
+                    ((const void *const *)(const void *)(at + type->pointers[i].offset))[k];
+                if (tu_gc_owns(to) && !tu__mark_is(to))
+                    return to;
+            }
+    return NULL;
 }
 
 /* ---- after an overflow ---- */

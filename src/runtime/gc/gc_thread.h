@@ -19,17 +19,20 @@
 
 #include "platform/fault.h"
 #include "runtime/gc/collected.h"
+#include "runtime/gc/gc_mark.h"
 
 struct gc_thread {
     struct slot slots[KEYS];
-    struct gc_thread *next;    /* all records; fixed */
-    bool idle;                 /* its thread has ended; under tu__gc_threads.lock */
-    int id;                    /* the kernel's number of the thread */
-    const char *low, *high;    /* its stack */
-    _Atomic uint32_t busy;     /* nesting of tu__gc_busy; own thread */
-    _Atomic uint32_t asked;    /* it was asked while busy */
-    _Atomic uint32_t answered; /* the epoch for which it stands */
-    struct fault_stop at;      /* where it stands */
+    _Atomic uint64_t active[KEYS / 64]; /* a bit for each slot that ever had a span; own thread */
+    struct mark_stack stack;            /* what it has marked; while it is busy */
+    struct gc_thread *next;             /* all records; fixed */
+    bool idle;                          /* its thread has ended; under tu__gc_threads.lock */
+    int id;                             /* the kernel's number of the thread */
+    const char *low, *high;             /* its stack */
+    _Atomic uint32_t busy;              /* nesting of tu__gc_busy; own thread */
+    _Atomic uint32_t asked;             /* it was asked while busy */
+    _Atomic uint32_t answered;          /* the epoch for which it stands */
+    struct fault_stop at;               /* where it stands */
 };
 
 struct tu__gc_threads {

@@ -398,7 +398,9 @@ struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span
             memory_order_release); /* pairs with the marker's acquire of the entry */
         heap.collected_pages += pages;
         for (size_t i = 0; i < pages; i++)
-            set_entry(s->first + i, s, PAGE_COLLECTED);
+            atomic_store_explicit(&tu__pages.table[s->first + i],
+                                  (uint64_t)PAGE_COLLECTED << 56 | (uintptr_t)s,
+                                  memory_order_release); /* pairs with tu__page_entry_whole */
     }
     tu__unlock(&heap.lock);
     return s;

@@ -88,6 +88,14 @@ static inline uint64_t tu__page_entry(const void *p)
         return 0;
     return atomic_load_explicit(&tu__pages.table[offset >> PAGE_SHIFT], memory_order_relaxed);
 }
+/* The same for who does not hold the object, and found its address somewhere: what the entry leads to can be read. */
+static inline uint64_t tu__page_entry_whole(const void *p)
+{
+    size_t offset = (uintptr_t)p - tu__pages.base;
+    if (offset >= atomic_load_explicit(&tu__pages.committed, memory_order_acquire))
+        return 0;
+    return atomic_load_explicit(&tu__pages.table[offset >> PAGE_SHIFT], memory_order_acquire);
+}
 static inline unsigned tu__entry_code(uint64_t entry)
 {
     return (unsigned)(entry >> 56);

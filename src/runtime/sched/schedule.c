@@ -19,6 +19,7 @@
 #include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_thread.h"
 
 #include <stdlib.h>
@@ -552,10 +553,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     m->g = next;
     fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, false);
     context_switch(&g->sp, next ? next->sp : m->loop_sp);
+    bool unseen = tu__gc_unseen(g);
     fiber_arrive(&g->fiber);
     m = tu__m(); /* perhaps another thread */
     run_after(m);
     atomic_store_explicit(&g->wait, TU__WAIT_NONE, memory_order_relaxed);
+    if (__builtin_expect(unseen, 0))
+        tu__gc_scan_self(g);
     tu__exit(m);
 }
 
@@ -617,8 +621,11 @@ static void goroutine_main(void)
 {
     struct m *m = tu__m();
     struct g *g = m->g;
+    bool unseen = tu__gc_unseen(g);
     fiber_arrive(&g->fiber);
     run_after(m);
+    if (unseen)
+        tu__gc_scan_self(g);
     for (;;) {
         tu__exit(m);
         run_body(g);
@@ -1084,6 +1091,7 @@ start_goroutine(void (*entry)(void), unsigned count, const uintptr_t *words,
         g->inherited = g->cancel = tu__cancel_current();
         if (g->cancel && tu__cancel_retain)
             tu__cancel_retain(g->cancel);
+        tu__gc_born(g);
         g->alive = true;
         goroutine_prepare(g, goroutine_main);
         if (p) {
