@@ -134,7 +134,9 @@ static void gather(uint32_t number)
 
 static bool nothing_left(void)
 {
-    return tu__mark_drain(&cycle.stack, LAST_OBJECTS) &&
+    /* A helper may be inside still, with buffers of threads that came after tu__gc_work. */
+    return tu__mark_drain(&cycle.stack, LAST_OBJECTS) && tu__gc_helpers_out() &&
+           tu__mark_pool_empty() &&
            atomic_load_explicit(&tu__mark_pool.overflowed, memory_order_relaxed) == 0;
 }
 

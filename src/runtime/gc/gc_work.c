@@ -80,6 +80,11 @@ static void call_helpers(void)
     futex_wake(&work.round, INT32_MAX);
 }
 
+bool tu__gc_helpers_out(void)
+{
+    return atomic_load(&work.inside) == 0;
+}
+
 void tu__gc_work(struct mark_stack *stack)
 {
     call_helpers();
