@@ -48,8 +48,8 @@ TU_API size_t tu_good_size(size_t size);
 
 /* Memory that nobody uses goes back to the system by itself: what exceeds 32 MiB and a sixteenth of
  * the pages in use at once, the rest when it was not needed for about a second, if the runtime was
- * started. This gives back all of it now, and empties the calling thread's cache. Returns the bytes
- * that went. Makes system calls. */
+ * started. This gives back all of it now, and empties the caches of the calling thread and of those that
+ * wait for goroutines to run. Returns the bytes that went. Makes system calls. */
 TU_API size_t tu_mem_release(void);
 
 /* Where a block lies, for programs that defragment. */

@@ -126,9 +126,41 @@ bool number_parse_long_double(struct slice text, long double *out)
     return true;
 }
 
+/* Up to 53 bits divided by a power of ten that is a double too are rounded once, hence as strtod rounds. */
+bool number_parse_decimal(struct slice text, double *out)
+{
+    enum { DIGITS = 16 };
+    static const double powers[DIGITS] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                          1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    const char *p = text.data, *end = p + text.size, *point = NULL;
+    bool negative = text.size > 0 && *p == '-';
+    uint64_t mantissa = 0;
+    p += negative;
+    if (p == end || end - p > DIGITS)
+        return false;
+    for (size_t digits = (size_t)(end - p); p < end; p++) {
+        unsigned digit = (unsigned char)*p - (unsigned)'0';
+        if (digit <= 9)
+            mantissa = mantissa * 10 + digit;
+        else if (*p == '.' && !point && digits > 1)
+            point = p;
+        else
+            return false;
+    }
+    if (mantissa > UINT64_C(1) << 53)
+        return false;
+    double value = (double)mantissa;
+    if (point)
+        value /= powers[end - point - 1];
+    *out = negative ? -value : value;
+    return true;
+}
+
 bool number_parse_double(struct slice text, double *out)
 {
     char buffer[1024], *end;
+    if (number_parse_decimal(text, out))
+        return true;
     if (!terminate(text, buffer, sizeof buffer))
         return false;
     double value = strtod(buffer, &end);

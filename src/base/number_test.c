@@ -114,6 +114,35 @@ static bool long_double_gives(const char *text, const char *expected)
     return slice_equal((struct slice){out, size}, slice_of(expected));
 }
 
+/* Beside strtod: every text of digits and points, of all lengths, that the short way takes. */
+TEST(number, decimals_as_the_c_library_reads_them)
+{
+    struct random_state r;
+    size_t taken = 0;
+    random_init(&r, 3);
+    for (int i = 0; i < 200000; i++) {
+        char text[24], *end;
+        size_t size = random_below(&r, 20), point = random_below(&r, 24);
+        for (size_t at = 0; at < size; at++)
+            text[at] = at == point ? '.' : (char)('0' + random_below(&r, 10));
+        if (size > 0 && random_below(&r, 3) == 0)
+            text[0] = "-+.ex"[random_below(&r, 5)];
+        text[size] = 0;
+        double value, expected = strtod(text, &end);
+        if (!number_parse_decimal((struct slice){text, size}, &value))
+            continue;
+        CHECK(size > 0 && end == text + size);
+        CHECK(memcmp(&value, &expected, sizeof value) == 0);
+        taken++;
+    }
+    CHECK(taken > 50000);
+    double value;
+    CHECK(number_parse_decimal(SLICE("9007199254740992"), &value) && value == 0x1p53);
+    CHECK(!number_parse_decimal(SLICE("9007199254740993"), &value));
+    CHECK(!number_parse_decimal(SLICE("-"), &value) && !number_parse_decimal(SLICE("."), &value));
+    CHECK(!number_parse_decimal(SLICE("-."), &value) && !number_parse_decimal(SLICE(""), &value));
+}
+
 TEST(number, long_double_in_plain_notation)
 {
     CHECK(long_double_gives("1", "1") && long_double_gives("1.5", "1.5"));

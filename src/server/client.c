@@ -6,6 +6,7 @@
  */
 #include "server/client.h"
 
+#include "server/blocked.h"
 #include "server/client_registry.h"
 #include "server/command.h"
 #include "server/multi.h"
@@ -56,6 +57,7 @@ void client_free(struct client *c)
     if (watch_any(&c->watcher))
         watch_clear(&c->watcher, c->server->keyspace);
     multi_discard(c);
+    blocked_free(c);
     free_input(c);
     output_release(&c->output);
     config_pin_release(&c->server->config, &c->pin);
@@ -139,6 +141,8 @@ void client_flag_letters(const struct client *c, char out[16])
     char *to = out;
     if (flags & CLIENT_MULTI)
         *to++ = 'x';
+    if (blocked_is_waiting(c))
+        *to++ = 'b';
     if (atomic_load_explicit(&c->watcher.dirty, memory_order_relaxed))
         *to++ = 'd';
     if (flags & CLIENT_CLOSE_AFTER_REPLY)

@@ -21,6 +21,7 @@
 struct server;
 struct command;
 struct multi_state; /* multi.h */
+struct blocked;     /* blocked.h */
 struct text;        /* text.h */
 
 enum client_flag {
@@ -37,6 +38,7 @@ enum client_flag {
     CLIENT_UNIX = 1 << 10,           /* came by the unix socket */
     CLIENT_CAPA_REDIRECT = 1 << 11,
     CLIENT_IN_EXEC = 1 << 12, /* EXEC runs its commands */
+    CLIENT_BLOCKED = 1 << 13, /* nothing more is executed until blocked_settle says so */
 };
 
 /* Input that does not make a whole command yet; exists only then. */
@@ -75,6 +77,8 @@ struct client {
     _Atomic uint64_t commands;
     _Atomic uint64_t input_bytes, output_bytes; /* memory of input and output */
     _Atomic uint64_t multi_bytes;
+
+    _Atomic(struct blocked *) blocked; /* NULL: it has never been; kept until the client goes */
 
     /* shared: written by the owner under the registry's lock; NULL: none */
     char *name, *library, *library_version;

@@ -4,6 +4,7 @@
  */
 #include "server/client_registry.h"
 
+#include "server/blocked.h"
 #include "server/log.h"
 #include "server/server.h"
 #include "server/stats.h"
@@ -89,6 +90,8 @@ static bool add_totals(void *context, struct client *c)
     uint32_t watched = client_load(c->watched);
     t->connected++;
     t->watching += watched > 0;
+    t->blocked += blocked_is_waiting(c);
+    t->with_timeout += blocked_has_timeout(c);
     t->watched_keys += watched;
     t->pending_output += output > 0;
     t->input_bytes += input;
@@ -116,7 +119,8 @@ static bool check_client(void *context, struct client *c)
 {
     const struct cron *cron = context;
     int64_t timeout_s = cron->config->timeout;
-    if (timeout_s > 0 && (cron->now_ms - client_load(c->last_ms)) / 1000 > timeout_s) {
+    if (timeout_s > 0 && !blocked_is_waiting(c) &&
+        (cron->now_ms - client_load(c->last_ms)) / 1000 > timeout_s) {
         log_verbose("Closing idle client");
         client_registry_kill(c);
     } else if (client_load(c->output_bytes) > 0 && c->conn) {

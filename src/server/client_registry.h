@@ -39,7 +39,7 @@ void client_registry_kill(struct client *c);
 
 /* What INFO's clients section needs. */
 struct client_totals {
-    uint32_t connected, watching, pending_output;
+    uint32_t connected, watching, pending_output, blocked, with_timeout;
     uint64_t input_bytes, output_bytes, memory_bytes;
     uint64_t max_input_bytes, max_output_bytes; /* of one client */
     uint64_t watched_keys;

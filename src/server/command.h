@@ -69,6 +69,8 @@ struct call {
     struct args *args;      /* parsed by the row's grammar; NULL when the row has none */
     struct transaction *tx; /* never NULL; db, clock and locks of this call */
     struct reply *reply;
+    bool
+        serving; /* the client is blocked, and it is looked whether there is something for it now: blocked.h */
 };
 typedef void (*command_fn)(struct call *call);
 

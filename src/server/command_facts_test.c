@@ -9,14 +9,16 @@
 #include <string.h>
 
 /* Commands that Valkey 9.1 does not have; they have no facts to differ from. */
-static const char *const ours[] = {"cl.throttle", "delex", "digest", "increx", NULL};
-/* Lines of rows that Valkey does have, of options that it does not: Redis 8.4's. Without the indentation. */
+static const char *const ours[] = {"cl.throttle", "delex",  "digest", "increx",
+                                   "xackdel",     "xdelex", NULL};
+/* Lines of rows that Valkey does have, of options that it does not: Redis 8's. Without the indentation. */
 static const struct {
     const char *command, *line;
 } more[] = {
-    {"set", "arg ifne-value "},
-    {"set", "arg ifdeq-digest "},
-    {"set", "arg ifdne-digest "},
+    {"set", "arg ifne-value "}, {"set", "arg ifdeq-digest "}, {"set", "arg ifdne-digest "},
+    {"xadd", "arg condition "}, {"xadd", "arg keepref "},     {"xadd", "arg delref "},
+    {"xadd", "arg acked "},     {"xtrim", "arg condition "},  {"xtrim", "arg keepref "},
+    {"xtrim", "arg delref "},   {"xtrim", "arg acked "},
 };
 
 enum { TEXT_MAX = 1 << 20 };

@@ -16,6 +16,10 @@
  * between. What the socket does not take is queued, and the limits of client-output-buffer-limit
  * apply to that and to what one command adds. As in Redis, input goes on being executed meanwhile.
  *
+ * Blocked clients. What a blocking command's client has sent behind it waits as input; it is parsed again when the client
+ * goes on. Meanwhile the connection is read as before, up to the limit of the query buffer: there is no other way to
+ * learn that the peer has gone.
+ *
  * Closing. The handler takes the client out of the registry, then returns TU_SERVE_CLOSE; the conn
  * is closed, and `closed` frees the client. Whoever kills a client sets a flag and wakes the conn,
  * both under the registry's lock, so the conn is still there.
@@ -23,6 +27,7 @@
 #include "server/connection.h"
 
 #include "platform/clock.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_registry.h"
 #include "server/dispatch.h"
@@ -66,6 +71,7 @@ struct run {
     bool broken;  /* the socket cannot be written any more */
     bool unsent;  /* output is left though the socket may take more */
     struct dispatch_item items[BATCH];
+    char *begins[BATCH]; /* where each item's command begins */
     struct slice words[WORDS];
     char output[REPLY_BYTES];
     char input[INPUT_BYTES];
@@ -318,10 +324,14 @@ static size_t parse_batch(struct run *run, enum resp_result *last)
         limit = 1;
     *last = RESP_MORE;
     while (count < limit && run->size > 0) {
+        /* Inline words may be changed in place, so what may have to be put back is none: it has a batch of its own. */
+        if (count > 0 && run->data[0] != '*')
+            break;
         *last = resp_parse(&run->parser, run->data, run->size, &limits);
         if (*last != RESP_COMMAND)
             break;
         struct resp_parser *p = &run->parser;
+        run->begins[count] = run->data;
         run->data += p->position;
         run->size -= p->position;
         bool full = p->heap != NULL;
@@ -339,6 +349,17 @@ static size_t parse_batch(struct run *run, enum resp_result *last)
     return count;
 }
 
+/* Makes everything behind the command that blocked input again. `next` is the first item that was not run. */
+static void put_back(struct run *run, size_t next, size_t count)
+{
+    if (next < count) {
+        run->size += (size_t)(run->data - run->begins[next]);
+        run->data = run->begins[next];
+    }
+    resp_parser_release(&run->parser);
+    resp_parser_init(&run->parser, run->words, WORDS);
+}
+
 /* Executes all complete commands of the input. */
 static void execute_input(struct run *run)
 {
@@ -353,7 +374,8 @@ static void execute_input(struct run *run)
             }
             dispatch_look_ahead(&run->dispatch, run->items, count);
         }
-        for (size_t i = 0; i < count && dispatch_going_on(&run->dispatch); i++) {
+        size_t i = 0;
+        for (; i < count && dispatch_going_on(&run->dispatch); i++) {
             dispatch_run(&run->dispatch, &run->items[i], i + 1 < count ? &run->items[i + 1] : NULL);
             /* What follows a CONFIG SET sees it, in the same batch too. */
             run->config = config_pin_refresh(&c->server->config, &c->pin);
@@ -363,8 +385,11 @@ static void execute_input(struct run *run)
                 set_reply_limit(run);
             }
         }
-        if (run->begun && !dispatch_going_on(&run->dispatch))
+        if (run->begun && !dispatch_going_on(&run->dispatch)) {
+            if (client_flags(c) & CLIENT_BLOCKED)
+                put_back(run, i, count);
             return;
+        }
         if (last == RESP_ERROR) {
             protocol_error(run);
             return;
@@ -402,12 +427,15 @@ static bool refuse_input(struct run *run)
     return true;
 }
 
-/* Reads and executes. False: close at once. */
-static bool serve_input(struct run *run)
+/* Reads, or goes on with what was read while the client was blocked, and executes. False: close at once. */
+static bool serve_input(struct run *run, bool reads)
 {
-    if (!read_input(run))
+    if (reads && !read_input(run))
         return run->starved && refuse_input(run);
-    execute_input(run);
+    if (!reads && run->client->input)
+        resume_input(run);
+    if (!(client_flags(run->client) & CLIENT_BLOCKED))
+        execute_input(run);
     uint32_t flags = client_flags(run->client);
     if (flags & CLIENT_CLOSE_NOW)
         return false;
@@ -465,12 +493,13 @@ static enum tu_serve_next handle(tu_conn *conn, unsigned events, void *state)
         send_queued(&run);
     bool reads = (events & TU_SERVE_READABLE) || !(events & (TU_SERVE_WRITABLE | TU_SERVE_WOKEN));
     bool closing = client_flags(c) & CLIENT_CLOSE_AFTER_REPLY;
+    bool resumes = (client_flags(c) & CLIENT_BLOCKED) && !client_load(c->killed) &&
+                   blocked_settle(c, &run.reply);
+    run.drained = !reads || closing;
     if (client_load(c->killed) || run.broken)
         alive = false;
-    else if (reads && !closing)
-        alive = serve_input(&run);
-    else
-        run.drained = true;
+    else if ((reads || resumes) && !closing)
+        alive = serve_input(&run, reads);
     int64_t now_ms =
         run.begun ? (run.dispatch.clock_ns + run.dispatch.wall_offset_ns) / 1000000 : wall_ms();
     if (run.begun)
@@ -480,8 +509,10 @@ static enum tu_serve_next handle(tu_conn *conn, unsigned events, void *state)
     resp_parser_release(&run.parser);
     tu_free(run.block);
     reply_close(&run.reply);
-    if (next == TU_SERVE_CLOSE)
+    if (next == TU_SERVE_CLOSE) {
+        blocked_abandon(c);
         client_registry_remove(c->server->clients, c);
+    }
     return next;
 }
 

@@ -58,8 +58,8 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
 
 bool dispatch_going_on(const struct dispatch *d)
 {
-    return !(client_flags(d->client) & (CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW)) &&
-           !d->reply->overflow;
+    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED };
+    return !(client_flags(d->client) & STOPPED) && !d->reply->overflow;
 }
 
 void dispatch_end(struct dispatch *d)
@@ -269,6 +269,12 @@ static void run_handler(struct call *call, struct args *args)
     }
 }
 
+void dispatch_serve(struct call *call)
+{
+    struct args args;
+    run_handler(call, &args);
+}
+
 static void count_command(struct call *call, int64_t *clock_ns, bool histogram)
 {
     int64_t now_ns = tu_now();
@@ -305,7 +311,7 @@ static uint64_t *hash_many(struct dispatch *d, const struct dispatch_item *item,
 static bool stays_locked(const struct dispatch *d, const struct dispatch_item *next)
 {
     return next && next->row && next->row->scope == SCOPE_KEYS && next->hash_count == 1 &&
-           d->tx.held_count == 1 && transaction_holds(&d->tx, d->hashes[next->hash_first]) &&
+           d->tx.held_count == 1 && transaction_covers(&d->tx, d->hashes[next->hash_first]) &&
            d->reply->block_bytes == 0 && dispatch_going_on(d);
 }
 
@@ -365,6 +371,10 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
         }
     } else {
         run_locked(d, &call, next);
+        if (__builtin_expect(client_flags(c) & CLIENT_BLOCKED, 0)) { /* counted once it is over */
+            tu_free(many);
+            return;
+        }
         count_command(&call, &d->clock_ns, d->config->latency_tracking);
         d->executed++;
     }

@@ -58,10 +58,13 @@ void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t
  * may stay locked in between, so the caller must not do anything else before, nor park. */
 void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
                   const struct dispatch_item *next);
-/* False: the client is to be closed, and nothing more must be run. */
+/* False: nothing more must be run: the client is to be closed, or it is blocked. */
 bool dispatch_going_on(const struct dispatch *d);
 /* The statistics of the batch. */
 void dispatch_end(struct dispatch *d);
 
 /* For EXEC's handler, whose call->tx holds the shards of all of `multi`: an array of their replies. */
 void dispatch_queue_run(struct call *exec, const struct multi_state *multi);
+
+/* For blocked.c: runs the call, whose shards call->tx holds; no statistics. */
+void dispatch_serve(struct call *call);

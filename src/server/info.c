@@ -7,6 +7,7 @@
 #include "server/info_sections.h"
 #include "server/listening.h"
 #include "server/server.h"
+#include "store/blocking.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
@@ -136,17 +137,21 @@ void info_print_tls(struct server *server, const struct config *config, struct t
 void info_print_clients(struct server *server, const struct config *config, struct text *out)
 {
     struct client_totals totals;
+    struct blocking_stats waiting = blocking_stats(server->keyspace);
     client_registry_totals(server->clients, &totals);
-    text_addf(
-        out,
-        "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%" PRId64
-        "\r\nclient_recent_max_input_buffer:%" PRIu64 "\r\nclient_recent_max_output_buffer:%" PRIu64
-        "\r\nblocked_clients:0\r\ntracking_clients:0\r\npubsub_clients:0\r\nwatching_clients:%u\r\n"
-        "clients_in_timeout_table:0\r\ntotal_watched_keys:%" PRIu64
-        "\r\ntotal_blocking_keys:0\r\ntotal_blocking_keys_on_nokey:0\r\npaused_reason:none\r\n"
-        "paused_actions:none\r\npaused_timeout_milliseconds:0\r\n",
-        totals.connected, config->maxclients, totals.max_input_bytes, totals.max_output_bytes,
-        totals.watching, totals.watched_keys);
+    text_addf(out,
+              "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%" PRId64
+              "\r\nclient_recent_max_input_buffer:%" PRIu64
+              "\r\nclient_recent_max_output_buffer:%" PRIu64
+              "\r\nblocked_clients:%u\r\ntracking_clients:0\r\npubsub_clients:0\r\nwatching_"
+              "clients:%u\r\n"
+              "clients_in_timeout_table:%u\r\ntotal_watched_keys:%" PRIu64
+              "\r\ntotal_blocking_keys:%" PRIu64 "\r\ntotal_blocking_keys_on_nokey:%" PRIu64
+              "\r\npaused_reason:none\r\n"
+              "paused_actions:none\r\npaused_timeout_milliseconds:0\r\n",
+              totals.connected, config->maxclients, totals.max_input_bytes, totals.max_output_bytes,
+              totals.blocked, totals.watching, totals.with_timeout, totals.watched_keys,
+              waiting.keys, waiting.keys_on_missing);
 }
 
 void info_print_persistence(struct server *server, const struct config *config, struct text *out)

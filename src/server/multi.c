@@ -14,8 +14,8 @@ void multi_begin(struct client *c)
 }
 
 /* One block: words, hashes, bytes. NULL: out of memory. */
-static struct queued_command *copy_command(const struct slice *argv, size_t argc,
-                                           const uint64_t *hashes, size_t hash_count)
+struct queued_command *queued_command_copy(const struct command *row, const struct slice *argv,
+                                           size_t argc, const uint64_t *hashes, size_t hash_count)
 {
     size_t bytes = 0;
     for (size_t i = 0; i < argc; i++)
@@ -28,7 +28,7 @@ static struct queued_command *copy_command(const struct slice *argv, size_t argc
     uint64_t *to_hashes = (uint64_t *)(queued->argv + argc);
     char *to = (char *)(to_hashes + hash_count);
     *queued = (struct queued_command){
-        .argc = argc, .hash_count = hash_count, .size = size, .hashes = to_hashes};
+        .row = row, .argc = argc, .hash_count = hash_count, .size = size, .hashes = to_hashes};
     if (hash_count > 0)
         memcpy(to_hashes, hashes, hash_count * sizeof *hashes);
     for (size_t i = 0; i < argc; i++) {
@@ -49,10 +49,9 @@ bool multi_queue(struct client *c, const struct command *row, const struct slice
         if (!multi)
             return false;
     }
-    struct queued_command *queued = copy_command(argv, argc, hashes, hash_count);
+    struct queued_command *queued = queued_command_copy(row, argv, argc, hashes, hash_count);
     if (!queued)
         return false;
-    queued->row = row;
     if (multi->last)
         multi->last->next = queued;
     else

@@ -32,6 +32,10 @@ struct multi_state {
     bool whole;        /* a command needs, or may need, every shard */
 };
 
+/* A copy that owns its words and hashes: tu_free it. NULL: out of memory. */
+struct queued_command *queued_command_copy(const struct command *row, const struct slice *argv,
+                                           size_t argc, const uint64_t *hashes, size_t hash_count);
+
 /* MULTI: from now on the client queues. */
 void multi_begin(struct client *c);
 /* Queues a copy. False: out of memory; nothing was queued. */

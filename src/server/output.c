@@ -183,6 +183,17 @@ int reply_parts(struct reply *r, struct iovec *vec, int capacity)
     return count;
 }
 
+void reply_move(struct reply *to, struct reply *from)
+{
+    seal(from);
+    size_t lent = from->last ? from->lent_used : (size_t)(from->next - from->base);
+    to->overflow |= from->overflow;
+    reply_raw(to, (struct slice){from->lent, from->overflow ? 0 : lent});
+    for (const struct output_block *b = from->first; b; b = b->next)
+        reply_raw(to, (struct slice){b->bytes, b->used});
+    reply_clear(from);
+}
+
 static void link_block(struct output *o, struct output_block *block)
 {
     block->next = NULL;

@@ -79,6 +79,8 @@ void reply_reset_error(struct reply *r);
 /* The chunks, in order, for one write: their number, at most `capacity`. */
 int reply_parts(struct reply *r, struct iovec *vec, int capacity);
 
+/* Appends what `from` holds, and empties it. */
+void reply_move(struct reply *to, struct reply *from);
 /* Takes over what r holds behind its first `sent` bytes, and clears r. False: out of memory, and
  * bytes are lost: close the client. */
 bool output_append(struct output *o, struct reply *r, size_t sent)

@@ -177,6 +177,9 @@
 #define ERR_TIMEOUT          "ERR timeout is not an integer or out of range"
 #define ERR_TIMEOUT_NEGATIVE "ERR timeout is negative"
 #define ERR_TIMEOUT_RANGE    "ERR timeout is out of range"
+#define ERR_TIMEOUT_FLOAT    "ERR timeout is not a float or out of range"
+#define ERR_UNBLOCK_REASON   "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
+#define ERR_UNBLOCKED        "UNBLOCKED client unblocked via CLIENT UNBLOCK"
 #define ERR_SUBCOMMAND_WORDS \
     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
 #define ERR_STREAM_NEEDED                                                                     \
@@ -190,4 +193,6 @@
 #define ERR_STREAM_AUTOCLAIM_IDLE  "ERR Invalid min-idle-time argument for XAUTOCLAIM"
 #define ERR_STREAM_CLAIM_NUMBER    "ERR Invalid %s option argument for XCLAIM"
 #define ERR_STREAM_CLAIM_OPTION    "ERR Unrecognized XCLAIM option '%.*s'"
+#define ERR_STREAM_NUMIDS          "ERR Number of IDs must be a positive integer"
+#define ERR_STREAM_NUMIDS_MISMATCH "ERR The `numids` parameter must match the number of arguments"
 #define ERR_STREAM_COUNT           "ERR COUNT must be > 0"

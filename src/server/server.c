@@ -13,6 +13,7 @@
 #include "server/command.h"
 #include "server/config_apply.h"
 #include "server/listening.h"
+#include "server/memory_return.h"
 #include "server/server_signals.h"
 #include "server/supervise.h"
 #include "server/text.h"
@@ -44,11 +45,16 @@ static int64_t wall_ms(void)
     return clock_wall_us() / 1000;
 }
 
-static void sample_memory(struct server *server)
+static int64_t used_bytes(void)
 {
     struct tu_mem_stats stats;
     tu_mem_stats(&stats);
-    int64_t used = (int64_t)stats.used_bytes;
+    return (int64_t)stats.used_bytes;
+}
+
+static void sample_memory(struct server *server)
+{
+    int64_t used = used_bytes();
     atomic_store_explicit(&server->used_bytes, used, memory_order_relaxed);
     if (used > atomic_load_explicit(&server->peak_bytes, memory_order_relaxed))
         atomic_store_explicit(&server->peak_bytes, used, memory_order_relaxed);
@@ -84,9 +90,12 @@ static void run_cron(struct server *server)
 
 static void run_expire(struct server *server)
 {
+    struct memory_return memory = {0};
     while (running(server)) {
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
                     expire_run(server->keyspace, wall_ms(), EXPIRE_BUDGET);
+        if (!more && memory_return_due(&memory, used_bytes(), wall_ms()))
+            (void)tu_mem_release();
         if (more)
             tu_yield();
         else if (tu_sleep(EXPIRE_PERIOD_MS * TU_MS) != 0)

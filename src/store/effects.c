@@ -57,8 +57,11 @@ void effects_changed(struct transaction *tx, uint32_t db, struct slice key, uint
 {
     struct keyspace *ks = tx->keyspace;
     struct shard *s = shard_of(ks, hash);
-    if (s->watch.count > 0)
+    if (__builtin_expect((s->watch.count | s->blocking.count) != 0, 0)) {
         watch_touch(s, db, key, hash);
+        if (s->blocking.count > 0)
+            blocking_touch(tx, db, key, hash);
+    }
     effects_dirty(tx, hash, dirty);
     if (ks->hooks.changed)
         record(tx, db, 0, NULL, key);

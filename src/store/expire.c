@@ -13,6 +13,14 @@
 
 enum { BATCH = 64, FIELDS = 512 };
 
+/* Of its hash only watchers want to know more than the shard, which is also the item's. */
+static uint64_t hash_for_watchers(const struct shard *s, const struct shard_db *d,
+                                  const struct entry *e, uint64_t item)
+{
+    struct slice key = entry_key(e);
+    return s->watch.count ? siphash13(d->table.key, key.data, key.size) : item;
+}
+
 /* One item: a key that is over goes, one that is not is put back at its true deadline. A hash loses at most `most` fields
  * and stands first in line again if more are over. Returns the fields. */
 static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d,
@@ -20,15 +28,13 @@ static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struc
 {
     struct found f = {.shard = s, .db = d};
     size_t fields = 0;
-    f.entry = hash_table_find_hash(&d->table, hash, &f.slot);
+    while ((f.entry = hash_table_find_due(&d->table, hash, tx->now_ms, &f.slot)) &&
+           entry_is_expired(f.entry, tx->now_ms))
+        shard_expire(tx, db, &f, hash_for_watchers(s, d, f.entry, hash));
     if (!f.entry || !(f.entry->flags & (ENTRY_EXPIRES | ENTRY_FIELDS)))
-        return 0; /* deleted, or made persistent: the item was stale */
-    if (entry_is_expired(f.entry, tx->now_ms)) {
-        shard_expire(tx, db, &f, hash);
-        return 0;
-    }
+        return 0; /* gone, or made persistent: the item was stale */
     if (most > 0 && entry_fields_due_ms(f.entry) <= tx->now_ms)
-        fields = shard_expire_fields(tx, db, &f, hash, most);
+        fields = shard_expire_fields(tx, db, &f, hash_for_watchers(s, d, f.entry, hash), most);
     if (!f.entry)
         return fields;
     int64_t due_ms = entry_fields_due_ms(f.entry);
@@ -51,7 +57,7 @@ static size_t run_db(struct transaction *tx, uint32_t db, struct shard *s, struc
     for (size_t i = 0; i < count; i++)
         hash_table_prefetch_bucket(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
-        hash_table_prefetch_entry(&d->table, hashes[i]);
+        hash_table_prefetch_deadline(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
         fields += settle(tx, db, s, d, hashes[i], fields < FIELDS ? FIELDS - fields : 0);
     return count + fields;

@@ -16,27 +16,67 @@
 /* How far the clock may go back before the wheel follows: a second. */
 enum { BACKWARD_TICKS = 64 };
 
+/* The slots of a level are numbered by digits of six bits. What an item carries in place of twelve bits of its hash: */
+enum {
+    DIGIT_BITS = 6,
+    SLOTS = 1 << DIGIT_BITS,
+    COMMON_BITS = 8,
+    LOST_BITS = 4,
+    CARRIED_SHIFT = 52
+};
+#define LOST_MASK ((UINT64_C(1) << LOST_BITS) - 1)
+
 struct expire_level {
     uint64_t used; /* bit per slot: not empty */
-    struct expire_vector slots[64];
+    struct expire_vector slots[SLOTS];
 };
+
+void expire_index_share(struct expire_index *x, uint64_t hash, unsigned bits)
+{
+    x->carries = bits >= COMMON_BITS;
+    x->common = x->carries ? hash >> (64 - COMMON_BITS) << (64 - COMMON_BITS) : 0;
+}
+
+/* What lies on level `number` for this hash. */
+static uint64_t item_of(const struct expire_index *x, uint64_t hash, uint64_t tick, unsigned number)
+{
+    if (!x->carries)
+        return hash;
+    if (number != 1 && number != 2)
+        return hash & ~LOST_MASK;
+    return hash << COMMON_BITS >> (COMMON_BITS + LOST_BITS) | tick << CARRIED_SHIFT;
+}
+
+static uint64_t hash_of(const struct expire_index *x, uint64_t item, unsigned number)
+{
+    if (!x->carries || (number != 1 && number != 2))
+        return item;
+    return item << (64 - CARRIED_SHIFT) >> COMMON_BITS | x->common;
+}
 
 static uint64_t tick_of(const struct expire_index *x, int64_t ms)
 {
     return ms <= 0 ? 0 : x->exact ? (uint64_t)ms : (uint64_t)ms / EXPIRE_TICK_MS;
 }
 
+/* Room for `capacity` hashes or a few more. */
+static bool vector_grow(struct expire_index *x, struct expire_vector *v, uint32_t capacity)
+{
+    size_t size = tu_good_size(capacity * sizeof *v->hashes);
+    uint64_t *hashes = tu_realloc(v->hashes, size);
+    if (!hashes)
+        return false;
+    x->bytes += size - v->capacity * sizeof *hashes;
+    v->hashes = hashes;
+    v->capacity = (uint32_t)(size / sizeof *hashes);
+    return true;
+}
+
 static bool vector_push(struct expire_index *x, struct expire_vector *v, uint64_t hash)
 {
-    if (v->count == v->capacity) {
-        size_t size = tu_good_size((v->capacity ? v->capacity + v->capacity / 2 : 4) * sizeof hash);
-        uint64_t *hashes = tu_realloc(v->hashes, size);
-        if (!hashes)
-            return false;
-        x->bytes += size - v->capacity * sizeof hash;
-        v->hashes = hashes;
-        v->capacity = (uint32_t)(size / sizeof hash);
-    }
+    if (v->count == v->capacity &&
+        !vector_grow(x, v, v->capacity < 4 ? 4 : v->capacity + v->capacity / 2))
+        return false;
     v->hashes[v->count++] = hash;
     return true;
 }
@@ -56,7 +96,7 @@ static void rewind_clock(struct expire_index *x, int64_t now_ms)
             struct expire_vector *v = &level->slots[__builtin_ctzll(level->used)];
             /* Out of memory loses items: their keys still expire when they are looked at. */
             for (uint32_t j = 0; j < v->count; j++)
-                x->items -= !vector_push(x, &x->due, v->hashes[j]);
+                x->items -= !vector_push(x, &x->due, hash_of(x, v->hashes[j], i));
             vector_free(x, v);
         }
     }
@@ -101,6 +141,17 @@ static void follow_clock(struct expire_index *x, int64_t now_ms)
         x->tick = now;
 }
 
+/* NULL: out of memory. */
+static struct expire_level *level_make(struct expire_index *x, unsigned number)
+{
+    struct expire_level *level = x->levels[number];
+    if (!level) {
+        level = x->levels[number] = tu_alloc_zeroed(sizeof *level);
+        x->bytes += level ? sizeof *level : 0;
+    }
+    return level;
+}
+
 bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms, int64_t now_ms)
 {
     if (x->items == 0)
@@ -115,15 +166,9 @@ bool expire_index_add(struct expire_index *x, uint64_t hash, int64_t deadline_ms
     if (tick <= x->tick)
         tick = x->tick + 1;
     unsigned number = (63u - (unsigned)__builtin_clzll(tick ^ x->tick)) / 6;
-    struct expire_level *level = x->levels[number];
-    if (!level) {
-        level = x->levels[number] = tu_alloc_zeroed(sizeof *level);
-        if (!level)
-            return false;
-        x->bytes += sizeof *level;
-    }
+    struct expire_level *level = level_make(x, number);
     unsigned slot = (unsigned)(tick >> (6 * number)) & 63;
-    if (!vector_push(x, &level->slots[slot], hash))
+    if (!level || !vector_push(x, &level->slots[slot], item_of(x, hash, tick, number)))
         return false;
     level->used |= UINT64_C(1) << slot;
     x->items++;
@@ -146,6 +191,61 @@ static void take_slot(struct expire_index *x, struct expire_level *level, unsign
     level->used &= ~(UINT64_C(1) << slot);
 }
 
+/* Where an item of the slot with which level `number` has begun belongs: its level and slot. Slot 0 of level 0: due. */
+static unsigned place_of(uint64_t item, unsigned number, unsigned *slot)
+{
+    unsigned one = (unsigned)(item >> (CARRIED_SHIFT + DIGIT_BITS)) & (SLOTS - 1);
+    unsigned zero = (unsigned)(item >> CARRIED_SHIFT) & (SLOTS - 1);
+    bool higher = number == 2 && one != 0;
+    *slot = higher ? one : zero;
+    return higher;
+}
+
+/* Makes room for what `counts` says; where there is no memory, counts become zero. */
+static void make_room(struct expire_index *x, unsigned number, uint32_t counts[SLOTS])
+{
+    struct expire_level *level = level_make(x, number);
+    for (unsigned slot = 0; slot < SLOTS; slot++) {
+        struct expire_vector *to = level ? &level->slots[slot] : NULL;
+        if (counts[slot] == 0)
+            continue;
+        if (!to || (to->capacity - to->count < counts[slot] &&
+                    !vector_grow(x, to, to->count + counts[slot])))
+            counts[slot] = 0;
+        else
+            level->used |= UINT64_C(1) << slot;
+    }
+}
+
+/* A slot of level 1 or 2 has become the vector of what is due: its items go to the levels below by the digits they
+ * carry, all at once. What is left is due now; or there was no memory for it, so that the table will be asked. */
+static void spread(struct expire_index *x, unsigned number)
+{
+    struct expire_vector *v = &x->due;
+    uint32_t counts[2][SLOTS] = {{0}}, kept = 0;
+    unsigned slot;
+    for (uint32_t i = 0; i < v->count; i++) {
+        unsigned below = place_of(v->hashes[i], number, &slot);
+        counts[below][slot]++;
+    }
+    counts[0][0] = 0;
+    make_room(x, 0, counts[0]);
+    if (number == 2)
+        make_room(x, 1, counts[1]);
+    for (uint32_t i = 0; i < v->count; i++) {
+        uint64_t item = v->hashes[i];
+        unsigned below = place_of(item, number, &slot);
+        struct expire_vector *to = counts[below][slot] ? &x->levels[below]->slots[slot] : NULL;
+        if (to)
+            to->hashes[to->count++] = below ? item : hash_of(x, item, number);
+        else
+            v->hashes[kept++] = hash_of(x, item, number);
+    }
+    v->count = kept;
+    if (kept == 0)
+        vector_free(x, v);
+}
+
 size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashes, size_t capacity)
 {
     while (x->due.count == 0) {
@@ -155,6 +255,8 @@ size_t expire_index_take(struct expire_index *x, int64_t now_ms, uint64_t *hashe
             break;
         x->tick = tick;
         take_slot(x, x->levels[number], slot);
+        if (x->carries && (number == 1 || number == 2))
+            spread(x, number);
     }
     if (x->due.count == 0)
         return 0;
@@ -195,6 +297,8 @@ void expire_index_sweep(struct expire_index *x)
             continue;
         take_slot(x, level, at % 64);
         struct expire_vector *v = &x->due;
+        for (uint32_t i = 0; i < v->count; i++)
+            v->hashes[i] = hash_of(x, v->hashes[i], at / 64);
         qsort(v->hashes, v->count, sizeof *v->hashes, compare_hashes);
         uint32_t kept = 0;
         for (uint32_t i = 0; i < v->count; i++)
@@ -219,7 +323,7 @@ void expire_index_clear(struct expire_index *x)
         tu_free(level);
     }
     tu_check(x->bytes == 0, "an expiry index of %zu bytes after it was cleared", x->bytes);
-    *x = (struct expire_index){.exact = x->exact};
+    *x = (struct expire_index){.exact = x->exact, .carries = x->carries, .common = x->common};
 }
 
 void expire_index_verify(const struct expire_index *x)

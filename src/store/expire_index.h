@@ -9,7 +9,10 @@
  * has come, neither sooner nor later.
  *
  * The index does not know deadlines again once an item is in: what comes due is handed out as hashes,
- * and the caller asks the table and adds back what is not over yet.
+ * and the caller asks the table and adds back what is not over yet. On the way from levels 2 and 1 down, which a million
+ * items may take at once, that is not needed where all hashes share their top eight bits, as those of a shard do
+ * (expire_index_share): items of these levels carry their digits of levels 1 and 0 in place of those bits and of the
+ * lowest four, which are lost: such an index hands out hashes whose low four bits are zero.
  *
  * Invariants: every set bit of a level's bitmap is a slot above the wheel's digit on that level; its
  * vector is not empty; items is the number of hashes in slots and in the due vector.
@@ -38,7 +41,12 @@ struct expire_index {
     size_t bytes;   /* memory of levels and vectors */
     uint32_t sweep; /* slot at which expire_index_sweep goes on */
     bool exact;     /* a tick is a millisecond; set while it is empty */
+    bool carries; /* items of level 1 carry a digit; set while it is empty, by expire_index_share */
+    uint64_t common; /* the top six bits of every hash, and zeros, if it does */
 };
+
+/* Says that all hashes have the top `bits` bits of `hash`; before the first is added. */
+void expire_index_share(struct expire_index *x, uint64_t hash, unsigned bits);
 
 /* Adds an item that comes due within a tick after deadline_ms. False: out of memory. If now_ms shows
  * that the clock was set back, all items become due at once, to be put back where they belong. */

@@ -12,9 +12,25 @@ enum { KEYS = 2000 };
 
 struct model {
     struct expire_index index;
-    int64_t deadline[KEYS]; /* by hash; 0: none */
+    int64_t deadline[KEYS]; /* by number; 0: none */
     int64_t now_ms;
 };
+
+/* With the top eight bits that a carrying index is told of, and something in those that it loses. */
+static const uint64_t common = UINT64_C(0xa7) << 56;
+
+static uint64_t hash_of(const struct model *m, uint64_t number)
+{
+    return m->index.carries ? common | number << 44 | number << 4 | (number & 15) : number;
+}
+
+static uint64_t number_of(const struct model *m, uint64_t hash)
+{
+    uint64_t number = m->index.carries ? hash >> 4 & 0xfff : hash;
+    REQUIRE(number < KEYS);
+    CHECK_EQ(hash, m->index.carries ? common | number << 44 | number << 4 : number);
+    return number;
+}
 
 /* What a keyspace does with the items that are due; counts what is over. */
 static size_t settle(struct model *m)
@@ -23,14 +39,14 @@ static size_t settle(struct model *m)
     size_t count, over = 0;
     while ((count = expire_index_take(&m->index, m->now_ms, hashes, 7)) > 0) {
         for (size_t i = 0; i < count; i++) {
-            uint64_t h = hashes[i];
+            uint64_t h = number_of(m, hashes[i]);
             if (m->deadline[h] == 0)
                 continue;
             if (m->deadline[h] <= m->now_ms) {
                 m->deadline[h] = 0;
                 over++;
             } else {
-                REQUIRE(expire_index_add(&m->index, h, m->deadline[h], m->now_ms));
+                REQUIRE(expire_index_add(&m->index, hash_of(m, h), m->deadline[h], m->now_ms));
             }
         }
         expire_index_verify(&m->index);
@@ -41,7 +57,7 @@ static size_t settle(struct model *m)
 static void set_deadline(struct model *m, uint64_t h, int64_t at_ms)
 {
     if (m->deadline[h] == 0 || at_ms < m->deadline[h])
-        REQUIRE(expire_index_add(&m->index, h, at_ms, m->now_ms));
+        REQUIRE(expire_index_add(&m->index, hash_of(m, h), at_ms, m->now_ms));
     m->deadline[h] = at_ms;
 }
 
@@ -57,11 +73,13 @@ static void check_punctual(const struct model *m)
     }
 }
 
-TEST(expire_index, agrees_with_a_list)
+static void agrees_with_a_list(unsigned shared_bits)
 {
     struct model *m = calloc(1, sizeof *m);
     struct random_state r;
     random_init(&r, 21);
+    expire_index_share(&m->index, common, shared_bits);
+    CHECK_EQ(m->index.carries, shared_bits == 8);
     m->now_ms = INT64_C(1700000000000);
     for (int round = 0; round < 3000; round++) {
         for (int i = 0; i < 5; i++) {
@@ -78,6 +96,41 @@ TEST(expire_index, agrees_with_a_list)
     }
     expire_index_clear(&m->index);
     expire_index_verify(&m->index);
+    free(m);
+}
+
+TEST(expire_index, agrees_with_a_list)
+{
+    agrees_with_a_list(0);
+}
+
+TEST(expire_index, agrees_with_a_list_when_items_carry_digits)
+{
+    agrees_with_a_list(8);
+}
+
+/* Nothing is handed out that is not due, from one level to the next. */
+TEST(expire_index, no_look_at_the_table_on_the_way_down)
+{
+    struct model *m = calloc(1, sizeof *m);
+    int64_t start = INT64_C(1700000000000);
+    expire_index_share(&m->index, common, 8);
+    m->now_ms = start;
+    for (uint64_t h = 0; h < KEYS; h++)
+        set_deadline(m, h, start + 100000 + (int64_t)h * 100);
+    size_t over = 0, looked_at = 0;
+    for (int i = 0; i < 20000; i++) {
+        uint64_t hashes[KEYS];
+        m->now_ms += 20;
+        size_t count = expire_index_take(&m->index, m->now_ms, hashes, KEYS);
+        looked_at += count;
+        for (size_t j = 0; j < count; j++)
+            over += m->deadline[number_of(m, hashes[j])] <= m->now_ms;
+        expire_index_verify(&m->index);
+    }
+    CHECK_EQ(over, KEYS);
+    CHECK_EQ(looked_at, KEYS);
+    expire_index_clear(&m->index);
     free(m);
 }
 
@@ -118,9 +171,10 @@ TEST(expire_index, follows_a_clock_that_is_set_back)
 TEST(expire_index, sweeping_finds_duplicates)
 {
     struct model *m = calloc(1, sizeof *m);
+    expire_index_share(&m->index, common, 8);
     m->now_ms = INT64_C(1700000000000);
     for (int i = 0; i < 1000; i++)
-        REQUIRE(expire_index_add(&m->index, 5, m->now_ms + 100000 + i % 3, m->now_ms));
+        REQUIRE(expire_index_add(&m->index, hash_of(m, 5), m->now_ms + 100000 + i % 3, m->now_ms));
     m->deadline[5] = m->now_ms + 100001;
     for (int i = 0; i < 4; i++) {
         expire_index_sweep(&m->index);

@@ -36,7 +36,7 @@ struct hash_directory {
 
 /* Load after inserting: what a split aims at, and what is left after shrinking; a segment below
  * SPARSE_PERCENT shrinks, two siblings with fewer than MERGE_COUNT entries join. */
-enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 40, MERGE_COUNT = 96 };
+enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 25, MERGE_COUNT = 96 };
 
 static inline struct hash_directory *directory_of(const struct hash_table *t)
 {
@@ -173,11 +173,27 @@ static inline __attribute__((always_inline)) bool same_key(const struct entry *e
     return own.size == key.size && memcmp(own.data, key.data, key.size) == 0;
 }
 
-/* The one search: by key, or by full hash when key is NULL. `elements`, a constant at each call, is t->elements
- * where there is a key, so that the keyspace's finds do not ask. */
+/* Those of a hash in hash_table_find_due. */
+enum { UNKNOWN_BITS = 15 };
+
+/* What is looked for beside the place that a hash gives. */
+enum wanted { WANTED_KEY, WANTED_ELEMENT, WANTED_HASH, WANTED_DUE };
+
+static inline __attribute__((always_inline)) bool
+is_wanted(const struct hash_table *t, const struct entry *e, enum wanted wanted,
+          const struct slice *key, uint64_t hash, int64_t now_ms)
+{
+    if (wanted == WANTED_KEY || wanted == WANTED_ELEMENT)
+        return same_key(e, *key, wanted == WANTED_ELEMENT);
+    if (wanted == WANTED_DUE)
+        return entry_is_expired(e, now_ms) || (hash_item_hash(t, e) ^ hash) <= UNKNOWN_BITS;
+    return hash_item_hash(t, e) == hash;
+}
+
+/* The one search; `wanted` is a constant at each call. */
 static inline __attribute__((always_inline)) struct entry *
-search(const struct hash_table *t, const struct slice *key, uint64_t hash, struct hash_slot *slot,
-       bool elements)
+search(const struct hash_table *t, enum wanted wanted, const struct slice *key, uint64_t hash,
+       int64_t now_ms, struct hash_slot *slot)
 {
     uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
@@ -192,7 +208,7 @@ search(const struct hash_table *t, const struct slice *key, uint64_t hash, struc
             if (bucket_passed(b, index) != passed)
                 continue;
             struct entry *e = bucket_entry(t, b, index);
-            if (key ? !same_key(e, *key, elements) : hash_item_hash(t, e) != hash)
+            if (!is_wanted(t, e, wanted, key, hash, now_ms))
                 continue;
             if (slot)
                 *slot = (struct hash_slot){b, index, position};
@@ -206,19 +222,33 @@ search(const struct hash_table *t, const struct slice *key, uint64_t hash, struc
 struct entry *hash_table_find(const struct hash_table *t, struct slice key, uint64_t hash,
                               struct hash_slot *slot)
 {
-    return search(t, &key, hash, slot, false);
+    return search(t, WANTED_KEY, &key, hash, 0, slot);
 }
 
 struct element *hash_table_find_element(const struct hash_table *t, struct slice name,
                                         uint64_t hash, struct hash_slot *slot)
 {
-    return (struct element *)search(t, &name, hash, slot, true);
+    return (struct element *)search(t, WANTED_ELEMENT, &name, hash, 0, slot);
 }
 
 struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
                                    struct hash_slot *slot)
 {
-    return search(t, NULL, hash, slot, false);
+    return search(t, WANTED_HASH, NULL, hash, 0, slot);
+}
+
+struct entry *hash_table_find_due(const struct hash_table *t, uint64_t hash, int64_t now_ms,
+                                  struct hash_slot *slot)
+{
+    struct entry *e = search(t, WANTED_DUE, NULL, hash, now_ms, slot);
+    if (e || hash_table_count(t) == 0)
+        return e;
+    /* The bits that are not known hardly ever decide upon the place. */
+    uint64_t low = hash_position(t, hash), high = hash_position(t, hash | UNKNOWN_BITS);
+    struct hash_segment s = find_segment(t, low);
+    bool same = s.depth > 0 ? (low ^ high) >> (64 - s.depth) == 0 : true;
+    same = same && segment_h12(s, low) == segment_h12(s, high);
+    return same ? NULL : search(t, WANTED_DUE, NULL, hash | UNKNOWN_BITS, now_ms, slot);
 }
 
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
@@ -229,27 +259,42 @@ void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
         __builtin_prefetch(&s.buckets[segment_home(s.size, segment_h12(s, position))]);
 }
 
-void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash)
+/* The first candidate for a hash; NULL: none. */
+static inline __attribute__((always_inline)) const char *first_match(const struct hash_table *t,
+                                                                     uint64_t hash)
 {
     uint64_t position = hash_position(t, hash);
     struct hash_segment s = find_segment(t, position);
     if (!s.buckets)
-        return;
+        return NULL;
     uint32_t h12 = segment_h12(s, position), at = segment_home(s.size, h12);
     uint32_t reach = bucket_reach(&s.buckets[at]);
     for (uint32_t passed = 0; passed <= reach; passed++) {
         const struct hash_bucket *b = &s.buckets[at];
         for (uint32_t set = bucket_match(b, (uint8_t)h12); set; set &= set - 1) {
             uint32_t index = (uint32_t)__builtin_ctz(set);
-            if (bucket_passed(b, index) == passed) {
-                const char *e = (const char *)bucket_entry(t, b, index);
-                __builtin_prefetch(e);
-                __builtin_prefetch(e + 64);
-                return;
-            }
+            if (bucket_passed(b, index) == passed)
+                return (const char *)bucket_entry(t, b, index);
         }
         at = at + 1 == s.size ? 0 : at + 1;
     }
+    return NULL;
+}
+
+void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash)
+{
+    const char *e = first_match(t, hash);
+    if (e) {
+        __builtin_prefetch(e);
+        __builtin_prefetch(e + 64);
+    }
+}
+
+void hash_table_prefetch_deadline(const struct hash_table *t, uint64_t hash)
+{
+    const char *e = first_match(t, hash);
+    if (e)
+        __builtin_prefetch(e);
 }
 
 /* ---- growing ---- */

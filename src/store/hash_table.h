@@ -78,6 +78,10 @@ struct element *hash_table_find_element(const struct hash_table *t, struct slice
 /* An entry with exactly this hash, whatever its key. */
 struct entry *hash_table_find_hash(const struct hash_table *t, uint64_t hash,
                                    struct hash_slot *slot);
+/* The same, but the low four bits of the hash are not known (zero), and any entry that is over at now_ms may be found
+ * instead, if it is where the hash leads: names are hashed only for what is not over. */
+struct entry *hash_table_find_due(const struct hash_table *t, uint64_t hash, int64_t now_ms,
+                                  struct hash_slot *slot);
 /* Adds an entry whose key is not in the table. False: out of memory, nothing changed. */
 bool hash_table_insert(struct hash_table *t, struct entry *e, uint64_t hash);
 /* Puts another entry with the same key in its place. */
@@ -121,6 +125,8 @@ void hash_table_swap(struct hash_table *a, struct hash_table *b);
  * lock. */
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash);
 void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash);
+/* Only what says whether it is over. */
+void hash_table_prefetch_deadline(const struct hash_table *t, uint64_t hash);
 
 /* Walks everything and aborts on a broken invariant. */
 void hash_table_verify(const struct hash_table *t);

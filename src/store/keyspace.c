@@ -67,6 +67,7 @@ void keyspace_free(struct keyspace *ks)
     for (uint32_t n = 0; n < ks->shard_count; n++) {
         struct shard *s = shard_at(ks, n);
         tu_check(s->watch.count == 0, "a keyspace is freed while keys are watched");
+        tu_check(s->blocking.count == 0, "a keyspace is freed while somebody waits for a key");
         for (uint32_t db = 0; db < ks->databases; db++) {
             struct shard_db *d = shard_db_of(s, db);
             if (!d)

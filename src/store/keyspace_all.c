@@ -188,6 +188,7 @@ static uint64_t flush_shard(struct transaction *tx, struct shard *s, uint32_t db
     atomic_store_explicit(&d->with_fields, 0, memory_order_relaxed);
     shard_refresh_due(tx->keyspace, s);
     counter_add(&s->dirty, count);
+    blocking_touch_db(tx, s, db);
     if (lazy)
         free_later_detached(detached);
     else
@@ -223,6 +224,8 @@ void keyspace_swap(struct transaction *tx, uint32_t a, uint32_t b)
         struct shard_db *d = shard_db_of(s, a);
         atomic_store_explicit(&s->dbs[a], shard_db_of(s, b), memory_order_release);
         atomic_store_explicit(&s->dbs[b], d, memory_order_release);
+        blocking_touch_db(tx, s, a);
+        blocking_touch_db(tx, s, b);
     }
     if (ks->hooks.changed && a != b) {
         ks->hooks.changed(ks->hooks.context, a, (struct slice){0}, true);

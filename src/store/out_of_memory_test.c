@@ -5,6 +5,7 @@
 #include "store/keyspace.h"
 #include "store/shard.h"
 #include "store/types/string.h"
+#include "store/types/throttle.h"
 #include "support/testing.h"
 
 #include <stdlib.h>
@@ -103,6 +104,18 @@ static enum store_result increment_float(void)
     struct string_value value;
     return string_increment_float(&tx, key_of("number"), 0.25L, &value);
 }
+static enum store_result count_with_deadline(void)
+{
+    int64_t before, value;
+    struct string_count how = {.high = 1000, .expire_at_ms = 90000};
+    return string_count_integer(&tx, key_of("number"), 1, &how, &before, &value);
+}
+static enum store_result throttle(void)
+{
+    struct throttle_rate rate = {5, 1, 1, 1};
+    struct throttle_verdict verdict;
+    return throttle_take(&tx, key_of("new"), &rate, &verdict);
+}
 static enum store_result expire(void)
 {
     struct string_value value;
@@ -129,6 +142,8 @@ static const struct {
     {"set_range", set_range},
     {"increment_new", increment_new},
     {"increment_float", increment_float},
+    {"count_with_deadline", count_with_deadline},
+    {"throttle", throttle},
     {"expire", expire},
     {"rename", rename_key},
 };

@@ -24,6 +24,8 @@ struct shard_db *shard_db_make(struct keyspace *ks, struct shard *s, uint32_t db
     if (!d)
         return NULL;
     hash_table_init(&d->table, &ks->secret, ks->shard_bits, ks->shard_memory);
+    uint64_t first = ks->shard_bits ? (uint64_t)s->number << (64 - ks->shard_bits) : 0;
+    expire_index_share(&d->expire, first, ks->shard_bits);
     /* Release: pairs with shard_db_of on threads that look ahead without the lock. */
     atomic_store_explicit(&s->dbs[db], d, memory_order_release);
     return d;

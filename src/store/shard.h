@@ -9,6 +9,7 @@
 #include "base/random.h"
 #include "base/siphash.h"
 #include "store/access_clock.h"
+#include "store/blocking.h"
 #include "store/entry.h"
 #include "store/expire_index.h"
 #include "store/hash_table.h"
@@ -40,8 +41,9 @@ struct shard_db {
 struct shard {
     struct tu_mutex lock;
     uint32_t number;
-    struct random_state random; /* frequency counters; under the lock */
-    struct watch_table watch;   /* under the lock */
+    struct random_state random;     /* frequency counters; under the lock */
+    struct watch_table watch;       /* under the lock */
+    struct blocking_table blocking; /* under the lock */
     /* Statistics: written under the lock, read without. */
     _Atomic uint64_t hits, misses, expired, expired_fields, dirty;
     /* When the expiry indexes want to be looked at next, Unix ms; INT64_MAX: never. Written under the
@@ -60,7 +62,8 @@ struct keyspace {
     _Atomic uint32_t event_mask;
     struct type_limits limits;
     _Atomic uint64_t clock_policy; /* lfu << 63 | log factor << 32 | decay minutes */
-    uint32_t expire_next;          /* shard at which expire_run goes on; its goroutine's */
+    _Atomic uint64_t blocking_keys, blocking_keys_on_missing; /* blocking_stats */
+    uint32_t expire_next; /* shard at which expire_run goes on; its goroutine's */
 };
 
 static inline uint32_t shard_number(const struct keyspace *ks, uint64_t hash)

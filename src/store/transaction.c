@@ -6,6 +6,9 @@
  * order does not matter for safety; ascending order only makes collisions rarer.
  *
  * The gate is the same with every shard: docs/decisions/0010-the-gate-is-all-locks.md.
+ *
+ * Who waits for a key may need others when it is served. Only under the lock can be seen that somebody does: then all is given
+ * back, and locked anew with what it needs, until that is enough; after a few rounds, everything.
  */
 #include "store/transaction.h"
 
@@ -53,6 +56,7 @@ void transaction_init(struct transaction *tx, struct keyspace *ks, uint32_t db, 
     tx->no_touch = tx->holds_all = tx->no_expire = false;
     tx->held_count = tx->held_one = 0;
     tx->dirty = 0;
+    tx->ready.first = tx->ready.last = NULL;
     tx->effects = (struct effects){NULL, NULL};
     tx->garbage = NULL;
 }
@@ -122,12 +126,9 @@ static void hold_set(struct transaction *tx, uint32_t first)
     nopark(true);
 }
 
-void transaction_lock(struct transaction *tx, const uint64_t *hashes, size_t count)
+static void lock_named(struct transaction *tx, const uint64_t *hashes, size_t count)
 {
     const struct keyspace *ks = tx->keyspace;
-    tu_check(tx->held_count == 0, "a transaction that locks twice");
-    if (count == 0)
-        return;
     uint32_t first = shard_number(ks, hashes[0]), shards = 1;
     if (count == 1) {
         hold_one(tx, first);
@@ -147,6 +148,77 @@ void transaction_lock(struct transaction *tx, const uint64_t *hashes, size_t cou
     }
     hold_set(tx, first);
     tx->held_count = shards;
+}
+
+/* Lets all go, without telling anybody of anything. */
+static void release(struct transaction *tx)
+{
+    const struct keyspace *ks = tx->keyspace;
+    nopark(false);
+    if (tx->held_count == 1) {
+        tu_mutex_unlock(&shard_at(ks, tx->held_one)->lock);
+    } else {
+        const uint32_t all = ks->shard_count;
+        for (uint32_t n = next_in_set(tx->held, 0, all); n < all;
+             n = next_in_set(tx->held, n + 1, all))
+            tu_mutex_unlock(&shard_at(ks, n)->lock);
+    }
+    tx->held_count = 0;
+    tx->holds_all = false;
+}
+
+static bool any_wide(const struct transaction *tx, const uint64_t *hashes, size_t count)
+{
+    if (tx->held_count == 1)
+        return shard_at(tx->keyspace, tx->held_one)->blocking.wide > 0;
+    for (size_t i = 0; i < count; i++)
+        if (shard_of(tx->keyspace, hashes[i])->blocking.wide > 0)
+            return true;
+    return false;
+}
+
+enum { WIDEN_ROUNDS = 8 };
+
+/* Takes what those who wait for the keys need, too. */
+static __attribute__((noinline)) void widen(struct transaction *tx, const uint64_t *hashes,
+                                            size_t count)
+{
+    enum { SET = TRANSACTION_SHARDS_MAX / 64 };
+    for (int round = 0; round < WIDEN_ROUNDS; round++) {
+        uint64_t wanted[SET] = {0};
+        uint32_t shards = 0, first = UINT32_MAX;
+        for (size_t i = 0; i < count; i++) {
+            uint32_t n = shard_number(tx->keyspace, hashes[i]);
+            wanted[n / 64] |= UINT64_C(1) << (n % 64);
+        }
+        if (!blocking_reach(tx, hashes, count, wanted))
+            break;
+        bool enough = true;
+        for (uint32_t n = 0; n < tx->keyspace->shard_count; n++)
+            if (in_set(wanted, n)) {
+                enough &= tx->held_count == 1 ? n == tx->held_one : in_set(tx->held, n);
+                first = n < first ? n : first;
+                shards++;
+            }
+        if (enough)
+            return;
+        release(tx);
+        memcpy(tx->held, wanted, sizeof wanted);
+        hold_set(tx, first);
+        tx->held_count = shards;
+    }
+    release(tx);
+    transaction_lock_all(tx);
+}
+
+void transaction_lock(struct transaction *tx, const uint64_t *hashes, size_t count)
+{
+    tu_check(tx->held_count == 0, "a transaction that locks twice");
+    if (count == 0)
+        return;
+    lock_named(tx, hashes, count);
+    if (__builtin_expect(any_wide(tx, hashes, count), 0))
+        widen(tx, hashes, count);
 }
 
 void transaction_lock_all(struct transaction *tx)
@@ -179,6 +251,12 @@ bool transaction_holds(const struct transaction *tx, uint64_t hash)
     return in_set(tx->held, n);
 }
 
+bool transaction_covers(const struct transaction *tx, uint64_t hash)
+{
+    return transaction_holds(tx, hash) && !tx->ready.first &&
+           shard_of(tx->keyspace, hash)->blocking.wide == 0;
+}
+
 void transaction_rebind_db(struct transaction *tx, uint32_t db)
 {
     tu_check(db < tx->keyspace->databases, "database %u", db);
@@ -208,22 +286,13 @@ static void free_garbage(struct transaction *tx)
 
 void transaction_unlock(struct transaction *tx)
 {
-    const struct keyspace *ks = tx->keyspace;
     if (tx->held_count == 0)
         return;
+    if (__builtin_expect(tx->ready.first != NULL, 0))
+        blocking_serve(tx);
     if (tx->effects.first)
         effects_emit(tx);
-    nopark(false);
-    if (tx->held_count == 1) {
-        tu_mutex_unlock(&shard_at(ks, tx->held_one)->lock);
-    } else {
-        const uint32_t all = ks->shard_count;
-        for (uint32_t n = next_in_set(tx->held, 0, all); n < all;
-             n = next_in_set(tx->held, n + 1, all))
-            tu_mutex_unlock(&shard_at(ks, n)->lock);
-    }
-    tx->held_count = 0;
-    tx->holds_all = false;
+    release(tx);
     if (tx->garbage)
         free_garbage(tx);
 }

@@ -26,6 +26,7 @@
 #define TRANSACTION_SHARDS_MAX 256
 
 struct keyspace;
+struct blocking_queue;
 
 struct transaction {
     struct keyspace *keyspace;
@@ -38,6 +39,9 @@ struct transaction {
     uint32_t held_one;                          /* the shard, when held_count is 1 */
     uint64_t held[TRANSACTION_SHARDS_MAX / 64]; /* set of shards held; valid if held_count > 1 */
     uint64_t dirty; /* changes made since transaction_init, as rdb_changes_since_last_save counts */
+    struct {
+        struct blocking_queue *first, *last;
+    } ready; /* keys that have something for who waits for them (blocking.h) */
     struct effects effects;
     struct transaction_garbage
         *garbage; /* what to free after unlock: old values a reply still shows */
@@ -46,12 +50,12 @@ struct transaction {
 /* Prepares; nothing is locked. Never parks. */
 void transaction_init(struct transaction *tx, struct keyspace *ks, uint32_t db, int64_t now_ms);
 
-/* Locks the shards of `count` key hashes (any order, duplicates allowed; 0 locks nothing). The
- * transaction must hold nothing. May park. */
+/* Locks the shards of `count` key hashes (any order, duplicates allowed; 0 locks nothing), and those that who waits for one
+ * of the keys needs when it is served (blocking.h). The transaction must hold nothing. May park. */
 void transaction_lock(struct transaction *tx, const uint64_t *hashes, size_t count);
 /* Locks every shard: the gate. Holds nothing before. May park. */
 void transaction_lock_all(struct transaction *tx);
-/* Emits the recorded effects, releases all, frees garbage. What operations returned as slices dies
+/* Serves who waits for what has changed, emits the recorded effects, releases all, frees garbage. What operations returned as slices dies
  * here. The transaction may then lock again. Never parks. Harmless when nothing is held. */
 void transaction_unlock(struct transaction *tx);
 
@@ -65,6 +69,8 @@ static inline bool transaction_holds_any(const struct transaction *tx)
 }
 /* True if the shard of this hash is held. */
 bool transaction_holds(const struct transaction *tx, uint64_t hash);
+/* True if what is held is enough for another operation, on this key, and nobody has to be served before it. */
+bool transaction_covers(const struct transaction *tx, uint64_t hash);
 
 /* SELECT inside a MULTI: later operations see database `db`. */
 void transaction_rebind_db(struct transaction *tx, uint32_t db);

@@ -4,6 +4,7 @@ import os
 import sys
 import threading
 import time
+import unittest
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from lib import case, resp, server  # noqa: E402
@@ -37,6 +38,25 @@ class Expiry(case.ServerCase):
             self.assertEqual(left, 0)
         self.wait_for(lambda: client.call("DBSIZE") == 1, "all must go", 20)
         self.assertEqual(int(self.info(client, "stats")["expired_keys"]) - before, self.count)
+
+    def rss(self):
+        with open("/proc/%d/status" % self.server.process.pid, encoding="ascii") as f:
+            return next(int(line.split()[1]) << 10 for line in f if line.startswith("VmRSS:"))
+
+    @unittest.skipUnless(server.is_tuco(), "other servers keep it")
+    @unittest.skipIf(server.sanitized(), "a sanitizer has a heap of its own")
+    def test_their_memory_is_gone_with_them(self):
+        client = self.connect()
+        client.call("FLUSHALL")
+        before = self.rss()
+        client.send(b"".join(resp.encode([b"SET", b"m%d" % i, b"v" * 300, b"PX", b"%d" % (1500 + i * 7919 % 1000)])
+                             for i in range(3 * self.count)))
+        for _ in range(3 * self.count):
+            self.assertEqual(client.read(), ("+", b"OK"))
+        full = self.rss() - before
+        self.assertGreater(full, 15 << 20)
+        self.wait_for(lambda: client.call("DBSIZE") == 0, "all must go", 20)
+        self.wait_for(lambda: self.rss() - before < full / 4, "their memory must go", 5)
 
     def test_others_are_served_while_keys_expire(self):
         client, other = self.connect(), self.connect()

@@ -1,7 +1,8 @@
 /* cache.h - a thread's cache of free blocks, as heap.c fills it and heap_stats.c counts it.
  *
- * A cache belongs to one thread; of its fields others read only `top`. It is never freed: when its
- * thread ends it waits, empty, for the next one.
+ * A cache belongs to one thread; of its fields others read only `top`, unless the thread has left it (heap.h:
+ * tu__mem_leave): then whoever collects free memory may take it for a moment, and empty it. It is never freed: when
+ * its thread ends it waits, empty, for the next one.
  */
 #pragma once
 
@@ -16,9 +17,12 @@ struct stack {
     void **full;
 };
 
+enum cache_lease { CACHE_USED, CACHE_LEFT, CACHE_TAKEN };
+
 struct cache {
     struct stack stacks[SIZE_CLASS_COUNT]; /* the first is always full and empty: it is nobody's */
     struct cache *next;                    /* all caches ever made; under the registry's lock */
+    _Atomic int lease;                     /* enum cache_lease */
     bool idle; /* its thread has ended: the next new one takes it; under the registry's lock */
     void *slots[];
 };

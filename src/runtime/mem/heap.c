@@ -28,6 +28,7 @@
 #include "runtime/mem/heap.h"
 
 #include "base/check.h"
+#include "platform/thread.h"
 #include "runtime/gc/collector.h"
 #include "runtime/mem/cache.h"
 #include "runtime/mem/central.h"
@@ -95,6 +96,39 @@ static void flush(struct cache *cache)
         stack_set_top(s, bottom);
         if (top > bottom)
             tu__central_send_home(class, bottom + 1, (uint32_t)(top - bottom));
+    }
+}
+
+/* Those whose threads sleep. A thread that wakes meanwhile waits for its own: some ten microseconds. */
+static void flush_left(void)
+{
+    tu__lock(&tu__caches.lock);
+    for (struct cache *c = tu__caches.all; c; c = c->next) {
+        int left = CACHE_LEFT;
+        /* acquire: what its thread did to the stacks; release: what is done here */
+        if (!atomic_compare_exchange_strong_explicit(&c->lease, &left, CACHE_TAKEN,
+                                                     memory_order_acquire, memory_order_relaxed))
+            continue;
+        flush(c);
+        atomic_store_explicit(&c->lease, CACHE_LEFT, memory_order_release);
+    }
+    tu__unlock(&tu__caches.lock);
+}
+
+void tu__mem_leave(void)
+{
+    if (this_cache != &no_cache)
+        atomic_store_explicit(&this_cache->lease, CACHE_LEFT, memory_order_release);
+}
+
+void tu__mem_return(void)
+{
+    int left = CACHE_LEFT;
+    while (this_cache != &no_cache &&
+           !atomic_compare_exchange_weak_explicit(&this_cache->lease, &left, CACHE_USED,
+                                                  memory_order_acquire, memory_order_relaxed)) {
+        left = CACHE_LEFT;
+        thread_yield();
     }
 }
 
@@ -214,6 +248,7 @@ static size_t pages_for(size_t size)
  * them merge with those that have none only when they are alike. */
 static __attribute__((noinline, cold)) void collect_reserves(void)
 {
+    flush_left();
     tu__centrals_trim(true);
     (void)tu__pages_return(0, SIZE_MAX);
 }
@@ -501,6 +536,7 @@ void tu__mem_flush(void)
     }
     if (this_cache != &no_cache)
         flush(this_cache);
+    flush_left();
     tu__centrals_trim(true);
 }
 

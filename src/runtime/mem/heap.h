@@ -9,9 +9,14 @@
  * meanwhile, but not free: spans on their way to the page heap are in neither place. */
 void tu__mem_verify(void);
 
-/* Sends home the blocks in the calling thread's cache, in the depots and in a debug build's
+/* Sends home the blocks in the calling thread's cache, in those that were left, in the depots and in a debug build's
  * quarantine, so that empty spans return. */
 void tu__mem_flush(void);
+
+/* Around a wait that may be long: between the two the calling thread uses the heap for nothing, and others may send
+ * home what its cache holds. */
+void tu__mem_leave(void);
+void tu__mem_return(void);
 
 /* One step of the scavenger, of a millisecond or so; called by the monitor with the present time.
  * Not by two threads at once. */

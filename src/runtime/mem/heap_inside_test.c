@@ -233,6 +233,42 @@ TEST(heap_inside, scavenger_leaves_what_is_used)
     CHECK(s.free_bytes + s.cached_bytes > (size_t)1900000);
 }
 
+/* What the cache of a thread that waits holds goes home, and the thread goes on with it. */
+static _Atomic int step;
+
+static void *leaves_its_cache(void *unused)
+{
+    for (int round = 0; round < 2; round++) {
+        churn(1000, 40);
+        tu__mem_leave();
+        atomic_store(&step, 2 * round + 1);
+        while (atomic_load(&step) < 2 * round + 2)
+            usleep(1000);
+        tu__mem_return();
+    }
+    return unused;
+}
+
+TEST(heap_inside, release_empties_caches_that_were_left)
+{
+    pthread_t thread;
+    struct tu_mem_class_stats s;
+    REQUIRE(pthread_create(&thread, NULL, leaves_its_cache, NULL) == 0);
+    for (int round = 0; round < 2; round++) {
+        while (atomic_load(&step) < 2 * round + 1)
+            usleep(1000);
+        (void)tu_mem_release();
+        unsigned class = 0;
+        while (tu_mem_class_stats(class, &s) && s.block_bytes < 40)
+            class ++;
+        CHECK_EQ(s.cached_blocks, 0);
+        tu__mem_verify();
+        atomic_store(&step, 2 * round + 2);
+    }
+    pthread_join(thread, NULL);
+    tu__mem_verify();
+}
+
 /* ---- running out ---- */
 
 /* With a sanitizer its shadow counts, too. */

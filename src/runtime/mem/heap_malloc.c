@@ -133,6 +133,10 @@ void tu_mem_walk(tu_mem_visit_fn visit, void *arg) {}
 
 void tu__mem_flush(void) {}
 
+void tu__mem_leave(void) {}
+
+void tu__mem_return(void) {}
+
 void tu__mem_verify(void) {}
 
 void tu__mem_scavenge(int64_t now_ns) {}

@@ -20,6 +20,7 @@
 #include "platform/futex.h"
 #include "platform/thread.h"
 #include "runtime/gc/gc_thread.h"
+#include "runtime/mem/heap.h"
 #include "runtime/sched/cancel.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/schedule.h"
@@ -102,10 +103,12 @@ static bool idle_locked(void)
     pool.idle_count++;
     tu__unlock(&pool.lock);
     int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + IDLE_NS;
+    tu__mem_leave();
     while (now_ns < end_ns && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0) {
         (void)futex_wait(&self.wake, 0, end_ns - now_ns);
         now_ns = clock_monotonic_ns();
     }
+    tu__mem_return();
     tu__lock(&pool.lock);
     if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0) {
         pool.coming--;

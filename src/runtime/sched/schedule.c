@@ -21,6 +21,7 @@
 #include "platform/thread.h"
 #include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_thread.h"
+#include "runtime/mem/heap.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -775,7 +776,9 @@ static void sleep_in_poller(struct m *m, struct p *p)
             timeout = timeout < 0 ? 0 : timeout;
         }
     }
+    tu__mem_leave();
     int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout, NULL);
+    tu__mem_return();
     bool was_full = false;
     if (atomic_exchange(&p->asleep, 0) == 1) {
         was_full = atomic_fetch_sub(&tu__sched.idle_count, 1) == (int32_t)tu__sched.proc_count;
@@ -903,8 +906,10 @@ static void machine_idle(struct m *m)
     m->idle_next = tu__sched.idle_ms;
     tu__sched.idle_ms = m;
     tu__unlock(&tu__sched.lock);
+    tu__mem_leave();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__mem_return();
     m->p = m->next_p;
 }
 
@@ -930,8 +935,10 @@ static struct g *wait_for_pinned(struct m *m)
     /* p->m is ours until another's: a P without an M is the monitor's to give away. */
     if (p && tu__start_machine(p) < 0)
         atomic_store_explicit(&p->m, NULL, memory_order_release);
+    tu__mem_leave();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__mem_return();
     m->p = m->next_p;
     return m->pinned;
 }

@@ -7,6 +7,7 @@
 #include "server/commands/cmd_client.h"
 
 #include "server/arguments.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_filter.h"
 #include "server/client_registry.h"
@@ -15,6 +16,8 @@
 #include "server/server.h"
 #include "server/text.h"
 #include "store/keyspace.h"
+
+#include "base/number.h"
 
 bool client_command_any_words(const struct command *command, const struct slice *argv, size_t argc,
                               struct args *out, const char **error)
@@ -236,6 +239,38 @@ static void client_kill(struct call *call)
     client_filter_release(&filter);
 }
 
+struct unblocking {
+    int64_t id;
+    bool error, done;
+};
+
+static bool unblock_one(void *context, struct client *c)
+{
+    struct unblocking *u = context;
+    if ((int64_t)c->id != u->id)
+        return true;
+    u->done = blocked_unblock(c, u->error);
+    return false;
+}
+
+static void client_unblock(struct call *call)
+{
+    struct unblocking u = {0};
+    if (call->argc == 4) {
+        u.error = is_word(call->argv[3], "error");
+        if (!u.error && !is_word(call->argv[3], "timeout")) {
+            reply_error(call->reply, ERR_UNBLOCK_REASON);
+            return;
+        }
+    }
+    if (!number_parse_int64(call->argv[2], &u.id)) {
+        reply_error(call->reply, ERR_NOT_INTEGER);
+        return;
+    }
+    client_registry_each(call->server->clients, unblock_one, &u);
+    reply_integer(call->reply, u.done);
+}
+
 /* ---- help ---- */
 
 static void client_help(struct call *call)
@@ -272,6 +307,8 @@ static void client_help(struct call *call)
         "    Tell which client library this is.",
         "SETNAME <name>",
         "    Name this connection.",
+        "UNBLOCK <id> [TIMEOUT|ERROR]",
+        "    End the waiting of a blocked connection, as if its time were over, or with an error.",
         "HELP",
         "    Print this help.",
     };
@@ -355,6 +392,9 @@ static const struct arg switch_args[] = {ARG_ONEOF("enabled", (.id = 0), ON_OFF)
 static const struct arg reply_args[] = {
     ARG_ONEOF("action", (.id = 0), ON_OFF, ARG_TOKEN("skip", "SKIP"))};
 static const struct arg setname_args[] = {ARG_STRING("connection-name")};
+static const struct arg unblock_args[] = {
+    ARG_INTEGER("client-id"),
+    ARG_ONEOF("unblock-type", (O), ARG_TOKEN("timeout", "TIMEOUT"), ARG_TOKEN("error", "ERROR"))};
 static const struct arg capa_args[] = {ARG_STRING("capability", ARG_MULTIPLE)};
 static const struct arg setinfo_args[] = {ARG_ONEOF("attr", (.id = 0),
                                                     ARG_STRING("libname", .token = "LIB-NAME"),
@@ -420,4 +460,6 @@ const struct command client_subcommands[] = {
         "Names the client library in use.", WORDS(setinfo_args), .tips = everywhere_tips),
     ROW("SETNAME", client_setname, 3, COMMON | CMD_ALLOW_BUSY, "2.6.9", "O(1)",
         "Names the connection.", WORDS(setname_args), .tips = everywhere_tips),
+    ROW("UNBLOCK", client_unblock, -3, COMMON | CMD_ADMIN, "5.0.0", "O(log N)",
+        "Ends the waiting of a blocked connection.", WORDS(unblock_args)),
 };

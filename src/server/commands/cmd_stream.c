@@ -13,7 +13,7 @@
 struct add_words {
     struct stream_addition what;
     bool limit_given;
-    bool id_given;
+    bool refs_given;
 };
 
 /* MAXLEN or MINID at argv[*at], with its operator and threshold. */
@@ -51,6 +51,16 @@ static bool take_limit(const struct call *call, size_t *at, struct stream_trim *
         reply_error(call->reply, ERR_STREAM_LIMIT);
     trim->limit = (uint64_t)limit;
     return limit >= 0;
+}
+
+/* One of KEEPREF, DELREF and ACKED, once. */
+static bool take_refs(const struct call *call, struct add_words *w)
+{
+    if (w->refs_given)
+        reply_error(call->reply, ERR_SYNTAX);
+    bool first = !w->refs_given;
+    w->refs_given = true;
+    return first;
 }
 
 /* A limit that nobody gave: about a hundred nodes. */
@@ -97,6 +107,8 @@ static bool take_options(const struct call *call, bool xadd, struct add_words *w
             ok = take_limit(call, at, trim);
         } else if (xadd && stream_option(call, *at, "nomkstream", 0)) {
             w->what.only_if_exists = true;
+        } else if (stream_refs_word(call->argv[*at], &trim->refs)) {
+            ok = take_refs(call, w);
         } else if (!xadd) {
             reply_error(call->reply, ERR_SYNTAX);
             return false;
@@ -172,23 +184,46 @@ static void run_xtrim(struct call *call)
 
 static void run_xdel(struct call *call)
 {
-    enum { BATCH = 64 };
-    struct id ids[BATCH], id;
+    struct id id;
     struct stream_object *s;
-    uint64_t all = 0;
+    uint64_t deleted = 0;
     enum store_result result = stream_write(call->tx, handler_first_key(call), &s);
     for (size_t i = 2; result == STORE_OK && i < call->argc; i++)
         if (!stream_id_word(call, call->argv[i], &id))
             return;
-    for (size_t i = 2; result == STORE_OK && i < call->argc;) {
-        size_t count = 0;
-        uint64_t deleted;
-        for (; count < BATCH && i < call->argc; i++, count++)
-            (void)stream_id_parse(call->argv[i], false, 0, &ids[count], NULL);
-        result = stream_delete(call->tx, handler_first_key(call), ids, count, &deleted);
-        all += deleted;
+    for (size_t i = 2; result == STORE_OK && i < call->argc; i++) {
+        (void)stream_id_parse(call->argv[i], false, 0, &id, NULL);
+        deleted += stream_object_delete_refs(s, id, STREAM_KEEPREF) == STORE_OK;
     }
-    reply_count(call, result, all);
+    reply_count(call, result, deleted);
+    if (deleted > 0)
+        stream_changed(call->tx, handler_first_key(call), "xdel", deleted);
+}
+
+static void run_xdelex(struct call *call)
+{
+    enum stream_refs refs;
+    struct stream_object *s;
+    struct id id;
+    uint64_t deleted = 0;
+    size_t first;
+    if (!stream_ids_words(call, 2, &refs, &first))
+        return;
+    enum store_result result = stream_write(call->tx, handler_first_key(call), &s);
+    if (result == STORE_WRONG_TYPE) {
+        handler_error(call, result);
+        return;
+    }
+    reply_array(call->reply, call->argc - first);
+    for (size_t i = first; i < call->argc; i++) {
+        (void)stream_id_parse(call->argv[i], false, 0, &id, NULL);
+        enum store_result one =
+            result == STORE_OK ? stream_object_delete_refs(s, id, refs) : STORE_MISSING;
+        stream_reply_deleted(call, one);
+        deleted += one == STORE_OK;
+    }
+    if (deleted > 0)
+        stream_changed(call->tx, handler_first_key(call), "xdel", deleted);
 }
 
 /* ---- XSETID ---- */
@@ -324,12 +359,17 @@ static const struct command rows[] = {
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0),
               ARG_TOKEN("nomkstream", "NOMKSTREAM", .since = "6.2.0", ARG_OPTIONAL),
-              ARG_BLOCK("trim", (ARG_OPTIONAL), TRIM_STRATEGY),
+              STREAM_REFS_ARG("8.2.0"), ARG_BLOCK("trim", (ARG_OPTIONAL), TRIM_STRATEGY),
               ARG_ONEOF("id-selector", (), ARG_TOKEN("auto-id", "*"), ARG_STRING("id")),
               ARG_BLOCK("data", (ARG_MULTIPLE), ARG_STRING("field"), ARG_STRING("value")))},
     {STREAM_ROW("XDEL", run_xdel, -3, "5.0.0", "O(1)"), .flags = CMD_WRITE | CMD_FAST,
      .summary = "Deletes entries of a stream.", ROW_KEYS(KEY_AT(1, KEY_RW | KEY_DELETE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("id", ARG_MULTIPLE))},
+    {STREAM_ROW("XDELEX", run_xdelex, -5, "8.2.0", "O(1)"), .parse = handler_parses_itself,
+     .flags = CMD_WRITE | CMD_FAST,
+     .summary = "Deletes entries of a stream, with or without what groups have pending of them.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_DELETE)),
+     ROW_ARGS(ARG_KEY("key", 0), STREAM_REFS_ARG(NULL), STREAM_IDS_ARG)},
     {.name = "XINFO",
      .arity = -2,
      .scope = SCOPE_NONE,
@@ -392,6 +432,6 @@ static const struct command rows[] = {
      .flags = CMD_WRITE, .summary = "Deletes entries from the beginning of a stream.",
      .tips = ROW_WORDS("nondeterministic_output"),
      .history = ROW_WORDS("6.2.0", "MINID and LIMIT."), ROW_KEYS(KEY_AT(1, KEY_RW | KEY_DELETE)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_BLOCK("trim", (), TRIM_STRATEGY))},
+     ROW_ARGS(ARG_KEY("key", 0), ARG_BLOCK("trim", (), TRIM_STRATEGY, STREAM_REFS_ARG("8.2.0")))},
 };
 const struct command_family stream_family = COMMAND_FAMILY(rows);

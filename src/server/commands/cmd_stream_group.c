@@ -214,6 +214,41 @@ static void run_xack(struct call *call)
         stream_group_changed(call, handler_first_key(call), (uint64_t)done);
 }
 
+/* An id that the group does not have pending is left alone, even if there is such an entry. */
+static void run_xackdel(struct call *call)
+{
+    enum stream_refs refs;
+    struct stream_object *s;
+    struct id id;
+    uint64_t acknowledged = 0, deleted = 0;
+    size_t first;
+    if (!stream_ids_words(call, 3, &refs, &first))
+        return;
+    enum store_result result = stream_write(call->tx, handler_first_key(call), &s);
+    if (result == STORE_WRONG_TYPE) {
+        handler_error(call, result);
+        return;
+    }
+    struct stream_group *g = result == STORE_OK ? stream_group_find(s, call->argv[2]) : NULL;
+    reply_array(call->reply, call->argc - first);
+    for (size_t i = first; i < call->argc; i++) {
+        (void)stream_id_parse(call->argv[i], false, 0, &id, NULL);
+        enum store_result one = STORE_MISSING;
+        if (g && stream_group_acknowledge(g, id)) {
+            acknowledged++;
+            one = stream_object_delete_refs(s, id, refs);
+            deleted += one == STORE_OK;
+            /* Acknowledged, and there is no entry any more, whoever deleted it. */
+            one = one == STORE_MISSING ? STORE_OK : one;
+        }
+        stream_reply_deleted(call, one);
+    }
+    if (acknowledged > 0)
+        stream_group_changed(call, handler_first_key(call), acknowledged);
+    if (deleted > 0)
+        stream_changed(call->tx, handler_first_key(call), "xdel", deleted);
+}
+
 /* ---- XPENDING ---- */
 
 struct pending_words {
@@ -342,6 +377,11 @@ static const struct command rows[] = {
      .summary = "Acknowledges entries that a group has pending.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("group"), ARG_STRING("id", ARG_MULTIPLE))},
+    {STREAM_ROW("XACKDEL", run_xackdel, -6, "8.2.0", "O(1)"), .parse = handler_parses_itself,
+     .flags = CMD_WRITE | CMD_FAST,
+     .summary = "Acknowledges entries that a group has pending, and deletes them.",
+     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_DELETE)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("group"), STREAM_REFS_ARG(NULL), STREAM_IDS_ARG)},
     {.name = "XGROUP",
      .arity = -2,
      .scope = SCOPE_NONE,

@@ -21,6 +21,7 @@
     X(hash_expire)          \
     X(hyperloglog)          \
     X(list)                 \
+    X(list_block)           \
     X(memory)               \
     X(server)               \
     X(stream)               \

@@ -10,6 +10,7 @@
 #include "server/reply_errors.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 
 const struct config *handler_config(const struct call *call)
@@ -81,6 +82,40 @@ bool handler_deadline(const struct call *call, struct slice word, unsigned form,
         return bad_deadline(call);
     *at_ms = when;
     return true;
+}
+
+static bool check_timeout(const struct call *call, int64_t timeout_ms)
+{
+    const char *error = timeout_ms < 0                              ? ERR_TIMEOUT_NEGATIVE
+                        : timeout_ms > INT64_MAX - call->tx->now_ms ? ERR_TIMEOUT_RANGE
+                                                                    : NULL;
+    if (error)
+        reply_error(call->reply, error);
+    return error == NULL;
+}
+
+bool handler_timeout_ms(const struct call *call, struct slice word, int64_t *timeout_ms)
+{
+    if (number_parse_int64(word, timeout_ms))
+        return check_timeout(call, *timeout_ms);
+    reply_error(call->reply, ERR_TIMEOUT);
+    return false;
+}
+
+bool handler_timeout(const struct call *call, struct slice seconds, int64_t *timeout_ms)
+{
+    long double value;
+    const char *error = NULL;
+    if (!number_parse_long_double(seconds, &value))
+        error = ERR_TIMEOUT_FLOAT;
+    else if (value * 1000 > (long double)INT64_MAX)
+        error = ERR_TIMEOUT_RANGE;
+    if (error) {
+        reply_error(call->reply, error);
+        return false;
+    }
+    *timeout_ms = value * 1000 <= (long double)INT64_MIN ? INT64_MIN : (int64_t)ceill(value * 1000);
+    return check_timeout(call, *timeout_ms);
 }
 
 bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,

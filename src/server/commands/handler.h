@@ -54,6 +54,10 @@ enum handler_time {
  * when it is out of range. */
 bool handler_deadline(const struct call *call, struct slice word, unsigned form, int64_t *at_ms);
 
+/* How long a command waits, in seconds or (whole) milliseconds; 0: for ever. */
+bool handler_timeout(const struct call *call, struct slice seconds, int64_t *timeout_ms);
+bool handler_timeout_ms(const struct call *call, struct slice word, int64_t *timeout_ms);
+
 /* Which of EX, PX, EXAT and PXAT was given, whose ids in the row are `ex` and the three after it: *word is its value, *form the
  * above. False: none. */
 bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,

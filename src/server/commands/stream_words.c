@@ -155,6 +155,47 @@ bool stream_option(const struct call *call, size_t at, const char *word, size_t 
     return call->argc - at > more && slice_equal_nocase(call->argv[at], slice_of(word));
 }
 
+bool stream_refs_word(struct slice word, enum stream_refs *refs)
+{
+    static const char *const words[] = {
+        [STREAM_KEEPREF] = "KEEPREF", [STREAM_DELREF] = "DELREF", [STREAM_ACKED] = "ACKED"};
+    for (unsigned i = 0; i < ARG_COUNT(words); i++)
+        if (slice_equal_nocase(word, slice_of(words[i]))) {
+            *refs = (enum stream_refs)i;
+            return true;
+        }
+    return false;
+}
+
+bool stream_ids_words(const struct call *call, size_t at, enum stream_refs *refs, size_t *first)
+{
+    int64_t count = 0;
+    struct id id;
+    const char *error = NULL;
+    *refs = STREAM_KEEPREF;
+    at += stream_refs_word(call->argv[at], refs);
+    *first = at + 2;
+    if (!stream_option(call, at, "ids", 1))
+        error = ERR_SYNTAX;
+    else if (!number_parse_int64(call->argv[at + 1], &count) || count <= 0)
+        error = ERR_STREAM_NUMIDS;
+    else if ((uint64_t)count != call->argc - *first)
+        error = ERR_STREAM_NUMIDS_MISMATCH;
+    if (error) {
+        reply_error(call->reply, error);
+        return false;
+    }
+    for (size_t i = *first; i < call->argc; i++)
+        if (!stream_id_word(call, call->argv[i], &id))
+            return false;
+    return true;
+}
+
+void stream_reply_deleted(const struct call *call, enum store_result result)
+{
+    reply_integer(call->reply, result == STORE_OK ? 1 : result == STORE_NOT_MET ? 2 : -1);
+}
+
 void stream_no_group(const struct call *call)
 {
     struct slice key = call->argv[2], group = call->argv[3];

@@ -29,6 +29,21 @@ void stream_reply_range(const struct call *call, const struct stream_object *s, 
 /* True if argv[at] is this word and `more` words follow. */
 bool stream_option(const struct call *call, size_t at, const char *word, size_t more);
 
+/* KEEPREF, DELREF or ACKED. */
+bool stream_refs_word(struct slice word, enum stream_refs *refs);
+/* Such a word or none, then IDS, a number and as many ids to the end of the command, from argv[at] on: *first is where the ids
+ * begin; all of them are sound. False: the error is replied. */
+bool stream_ids_words(const struct call *call, size_t at, enum stream_refs *refs, size_t *first);
+/* The reply to XDELEX and XACKDEL for an id: 1 it went, 2 it had to stay, -1 it is not there. */
+void stream_reply_deleted(const struct call *call, enum store_result result);
+
+/* The grammar of the same. */
+#define STREAM_REFS_ARG(version)                                                                \
+    ARG_ONEOF("condition", (ARG_OPTIONAL, .since = (version)), ARG_TOKEN("keepref", "KEEPREF"), \
+              ARG_TOKEN("delref", "DELREF"), ARG_TOKEN("acked", "ACKED"))
+#define STREAM_IDS_ARG \
+    ARG_BLOCK("ids", (.token = "IDS"), ARG_INTEGER("numids"), ARG_STRING("id", ARG_MULTIPLE))
+
 /* NOGROUP of a subcommand (key at argv[2], group at argv[3]), and of a command (argv[1], argv[2]). */
 void stream_no_group(const struct call *call);
 void stream_no_key_or_group(const struct call *call);

@@ -1,8 +1,9 @@
 /* sort.c - see sort.h.
  *
  * Elements, and what they are compared by, are copied into one heap of bytes first: what patterns look at may drop keys
- * and fields that are over. The sort is a stable merge sort; where the peers leave the order of equals open, it is
- * that of the elements before.
+ * and fields that are over. Then ranks are sorted: a word whose order is that of the numbers, or of the first bytes of
+ * the texts, and the element's index; the elements themselves are looked at only where the words are equal. The sort is a
+ * stable merge sort; where the peers leave the order of equals open, it is that of the elements before.
  */
 #include "store/types/sort.h"
 
@@ -21,6 +22,11 @@ struct item {
     double score;
 };
 
+struct rank {
+    uint64_t word; /* the lower, the earlier */
+    size_t at;     /* in the items; those of equal words decide */
+};
+
 struct sorting {
     struct transaction *tx;
     const struct sort_options *options;
@@ -28,6 +34,9 @@ struct sorting {
     bool by_pattern;
     enum store_type type;
     struct item *items;
+    struct rank
+        *ranks; /* room for twice as many as there are items; NULL: they are in order as they are */
+    struct rank *sorted; /* in there */
     size_t count, room;
     char *heap;
     size_t heap_size, heap_room;
@@ -159,6 +168,14 @@ static struct slice kept(const struct sorting *s, struct slice text)
     return text.data ? (struct slice){s->heap + ((uintptr_t)text.data - 1), text.size} : text;
 }
 
+/* So many elements will come. */
+static void expect(void *context, size_t count)
+{
+    struct sorting *s = context;
+    if (!make_room((void **)&s->items, &s->room, count, sizeof *s->items))
+        s->result = STORE_NO_MEMORY;
+}
+
 static void collect(void *context, struct slice element)
 {
     struct sorting *s = context;
@@ -179,7 +196,7 @@ static void collect_scored(void *context, struct slice member, double score)
 
 static void collect_all(struct sorting *s, struct store_key key)
 {
-    struct list_visitor list = {.each = collect, .context = s};
+    struct list_visitor list = {expect, collect, s};
     struct set_view set;
     struct zset_view zset;
     struct set_iterator it;
@@ -208,6 +225,8 @@ static void collect_all(struct sorting *s, struct store_key key)
 static bool number_of(struct slice text, double *out)
 {
     bool digits = false;
+    if (number_parse_decimal(text, out))
+        return true;
     text = until_nul(text);
     for (size_t i = 0; i < text.size; i++) {
         if ((text.data[i] | 32) == 'x')
@@ -219,23 +238,33 @@ static bool number_of(struct slice text, double *out)
     return number_parse_double(text, out) && !(*out == 0 && digits);
 }
 
-/* Finds what each element is compared by. */
+/* Finds what one element is compared by. False: no more need be looked at. */
+static bool weigh_by_pattern(struct sorting *s, struct item *item)
+{
+    struct looked_up found;
+    enum store_result rc = look_up(s->tx, s->options->by, kept(s, item->text), &found);
+    if (rc == STORE_NO_MEMORY)
+        s->result = rc;
+    else if (rc == STORE_OK && s->alpha && !keep(s, found.text, &item->by))
+        s->result = STORE_NO_MEMORY;
+    else if (rc == STORE_OK && !s->alpha && !number_of(found.text, &item->score))
+        s->result = STORE_NOT_FLOAT;
+    return s->result != STORE_NO_MEMORY;
+}
+
 static void weigh(struct sorting *s)
 {
-    for (size_t i = 0; i < s->count && s->result != STORE_NO_MEMORY; i++) {
+    if (s->alpha && !s->by_pattern)
+        return;
+    for (size_t i = 0; i < s->count; i++) {
         struct item *item = &s->items[i];
-        struct looked_up found = {.text = kept(s, item->text)};
         if (s->by_pattern) {
-            enum store_result rc = look_up(s->tx, s->options->by, found.text, &found);
-            if (rc == STORE_NO_MEMORY)
-                s->result = rc;
-            if (rc != STORE_OK)
-                continue;
-        }
-        if (!s->alpha && !number_of(found.text, &item->score))
+            if (!weigh_by_pattern(s, item))
+                return;
+        } else if (!number_of(kept(s, item->text), &item->score)) {
             s->result = STORE_NOT_FLOAT;
-        else if (s->alpha && s->by_pattern && !keep(s, found.text, &item->by))
-            s->result = STORE_NO_MEMORY;
+            return;
+        }
     }
 }
 
@@ -268,36 +297,101 @@ static int compare(const struct sorting *s, const struct item *a, const struct i
     return s->options->descending ? -order : order;
 }
 
-static void merge(const struct sorting *s, const struct item *from, struct item *to, size_t middle,
+/* Doubles in the order of their values, as words: 0 and -0 are the same. */
+static uint64_t word_of_number(double value)
+{
+    uint64_t bits;
+    value += 0.0;
+    memcpy(&bits, &value, sizeof bits);
+    return bits >> 63 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+/* The first eight bytes, with zeros behind the end: in order where they differ. */
+static uint64_t word_of_text(struct slice text)
+{
+    unsigned char first[8] = {0};
+    uint64_t word = 0;
+    if (text.size > 0)
+        memcpy(first, text.data, text.size < sizeof first ? text.size : sizeof first);
+    for (size_t i = 0; i < sizeof first; i++)
+        word = word << 8 | first[i];
+    return word;
+}
+
+static uint64_t word_of(const struct sorting *s, const struct item *item)
+{
+    uint64_t word;
+    if (!s->alpha) {
+        word = word_of_number(item->score);
+    } else {
+        struct slice text = s->by_pattern ? item->by : item->text;
+        word = word_of_text(s->exact ? text : until_nul(text));
+    }
+    return s->options->descending ? ~word : word;
+}
+
+/* True if b must stand before a. */
+static inline bool out_of_order(const struct sorting *s, struct rank a, struct rank b)
+{
+    if (__builtin_expect(a.word == b.word, 0))
+        return compare(s, &s->items[a.at], &s->items[b.at]) > 0;
+    return b.word < a.word;
+}
+
+/* Merges from[0, middle) and from[middle, end). */
+static void merge(const struct sorting *s, const struct rank *from, struct rank *to, size_t middle,
                   size_t end)
 {
     size_t left = 0, right = middle;
     for (size_t i = 0; i < end; i++) {
-        bool take_left =
-            left < middle && (right >= end || compare(s, &from[left], &from[right]) <= 0);
-        to[i] = from[take_left ? left++ : right++];
+        bool take_right =
+            right < end && (left >= middle || out_of_order(s, from[left], from[right]));
+        to[i] = from[take_right ? right++ : left++];
+    }
+}
+
+/* The same for two runs of `half` ranks: the lower half is merged from the beginning while the upper one is from the end,
+ * so neither can run out of ranks, there is nothing to predict, and the two do not wait for each other. */
+static void merge_halves(const struct sorting *s, const struct rank *from, struct rank *to,
+                         size_t half)
+{
+    size_t left = 0, right = half, left_end = half, right_end = 2 * half;
+    for (size_t i = 0; i < half; i++) {
+        size_t swap = out_of_order(s, from[left], from[right]);
+        to[i] = from[swap ? right : left];
+        right += swap;
+        left += 1 - swap;
+        swap = out_of_order(s, from[left_end - 1], from[right_end - 1]);
+        to[2 * half - 1 - i] = from[swap ? left_end - 1 : right_end - 1];
+        left_end -= swap;
+        right_end -= 1 - swap;
     }
 }
 
 static void sort_items(struct sorting *s)
 {
-    struct item *from = s->items;
-    struct item *other = tu_alloc((s->count ? s->count : 1) * sizeof *other), *to = other;
-    if (!other) {
+    size_t count = s->count;
+    struct rank *from = tu_alloc((count ? count : 1) * 2 * sizeof *from), *to = from + count;
+    if (!from) {
         s->result = STORE_NO_MEMORY;
         return;
     }
-    for (size_t run = 1; run < s->count; run *= 2) {
-        for (size_t at = 0; at < s->count; at += 2 * run) {
-            size_t left = s->count - at, middle = run < left ? run : left;
-            merge(s, from + at, to + at, middle, 2 * run < left ? 2 * run : left);
+    s->ranks = from;
+    for (size_t i = 0; i < count; i++)
+        from[i] = (struct rank){word_of(s, &s->items[i]), i};
+    for (size_t run = 1; run < count; run *= 2) {
+        for (size_t at = 0; at < count; at += 2 * run) {
+            size_t left = count - at;
+            if (left >= 2 * run)
+                merge_halves(s, from + at, to + at, run);
+            else
+                merge(s, from + at, to + at, run < left ? run : left, left);
         }
-        struct item *sorted = to;
+        struct rank *sorted = to;
         to = from;
         from = sorted;
     }
-    s->items = from;
-    tu_free(to);
+    s->sorted = from;
 }
 
 static void reverse_items(struct sorting *s)
@@ -314,7 +408,14 @@ static void reverse_items(struct sorting *s)
 static void clear(struct sorting *s)
 {
     tu_free(s->items);
+    tu_free(s->ranks);
     tu_free(s->heap);
+}
+
+/* Number `i` of the order. */
+static struct slice sorted_text(const struct sorting *s, size_t i)
+{
+    return s->items[s->ranks ? s->sorted[i].at : i].text;
 }
 
 /* Collects and sorts; what is in order is [*first, *first + *count). */
@@ -362,10 +463,10 @@ enum store_result sort_show(struct transaction *tx, struct store_key key,
     visitor->begin(visitor->context, o->get_count ? count * o->get_count : count);
     for (size_t i = first; i < first + count; i++) {
         if (o->get_count == 0)
-            visitor->each(visitor->context, s.items[i].text);
+            visitor->each(visitor->context, sorted_text(&s, i));
         for (size_t g = 0; g < o->get_count; g++) {
             struct looked_up found;
-            bool there = look_up(tx, o->get[g], s.items[i].text, &found) == STORE_OK;
+            bool there = look_up(tx, o->get[g], sorted_text(&s, i), &found) == STORE_OK;
             visitor->each(visitor->context, there ? found.text : (struct slice){NULL, 0});
         }
     }
@@ -384,10 +485,10 @@ static bool gather(struct sorting *s, size_t first, size_t count, struct slice *
     bool ok = true;
     for (size_t i = first; i < first + count; i++) {
         if (o->get_count == 0)
-            ok = ok && keep(s, s->items[i].text, &values[n++]);
+            ok = ok && keep(s, sorted_text(s, i), &values[n++]);
         for (size_t g = 0; g < o->get_count && ok; g++) {
             struct looked_up found;
-            enum store_result rc = look_up(s->tx, o->get[g], s->items[i].text, &found);
+            enum store_result rc = look_up(s->tx, o->get[g], sorted_text(s, i), &found);
             ok = rc != STORE_NO_MEMORY &&
                  keep(s, rc == STORE_OK ? found.text : SLICE(""), &values[n++]);
         }

@@ -106,24 +106,6 @@ enum store_result stream_add(struct transaction *tx, struct store_key key,
     return STORE_OK;
 }
 
-enum store_result stream_delete(struct transaction *tx, struct store_key key, const struct id *ids,
-                                size_t count, uint64_t *deleted)
-{
-    struct stream_object *s;
-    *deleted = 0;
-    enum store_result rc = stream_write(tx, key, &s);
-    for (size_t i = 0; rc == STORE_OK && i < count; i++) {
-        if (!stream_object_delete(s, ids[i]))
-            continue;
-        if (id_compare(ids[i], s->max_deleted_id) > 0)
-            s->max_deleted_id = ids[i];
-        ++*deleted;
-    }
-    if (*deleted > 0)
-        stream_changed(tx, key, "xdel", *deleted);
-    return rc;
-}
-
 enum store_result stream_trim(struct transaction *tx, struct store_key key,
                               const struct stream_trim *trim, uint64_t *trimmed)
 {

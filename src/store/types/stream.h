@@ -32,9 +32,7 @@ struct stream_addition {
  * STORE_NOT_MET (the id is not greater than last_id), STORE_TOO_BIG. Events "xadd", "xtrim". */
 enum store_result stream_add(struct transaction *tx, struct store_key key,
                              const struct stream_addition *what, struct id *added);
-/* Events "xdel", "xtrim". */
-enum store_result stream_delete(struct transaction *tx, struct store_key key, const struct id *ids,
-                                size_t count, uint64_t *deleted);
+/* Event "xtrim". */
 enum store_result stream_trim(struct transaction *tx, struct store_key key,
                               const struct stream_trim *trim, uint64_t *trimmed);
 

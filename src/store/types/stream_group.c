@@ -268,6 +268,22 @@ bool stream_group_acknowledge(struct stream_group *group, struct id id)
     return true;
 }
 
+bool stream_groups_want(const struct stream_object *s, struct id id)
+{
+    for (size_t i = 0; i < stream_groups_count(s->groups); i++) {
+        const struct stream_group *g = group_at(s->groups, i);
+        if (id_compare(id, g->last_id) > 0 || id_tree_get(&g->pending, id))
+            return true;
+    }
+    return false;
+}
+
+void stream_groups_forget(struct stream_object *s, struct id id)
+{
+    for (size_t i = 0; i < stream_groups_count(s->groups); i++)
+        (void)stream_group_acknowledge((struct stream_group *)s->groups->list.items[i], id);
+}
+
 /* ---- how far a group is ---- */
 
 /* True if an entry behind `start` may have been deleted singly. */

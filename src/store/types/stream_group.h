@@ -82,6 +82,11 @@ bool stream_group_hand_over(struct stream_group *group, struct id id, struct str
 /* The entry is no longer pending. False: it was not. */
 bool stream_group_acknowledge(struct stream_group *group, struct id id);
 
+/* True if a group refers to the entry: has it pending, or has not got so far. */
+bool stream_groups_want(const struct stream_object *s, struct id id);
+/* No group has it pending any more. */
+void stream_groups_forget(struct stream_object *s, struct id id);
+
 /* How many entries had been added up to this id, as far as can be told: else STREAM_READ_UNKNOWN. */
 int64_t stream_group_estimate_read(const struct stream_object *s, struct id id);
 /* Entries that the group has not got yet. False: cannot be told. */

@@ -547,14 +547,53 @@ bool stream_object_delete(struct stream_object *s, struct id id)
     return false;
 }
 
+/* True if an entry may go; with DELREF its references are gone then. */
+static bool let_go(struct stream_object *s, struct id id, enum stream_refs refs)
+{
+    if (refs == STREAM_ACKED)
+        return !stream_groups_want(s, id);
+    if (refs == STREAM_DELREF)
+        stream_groups_forget(s, id);
+    return true;
+}
+
+enum store_result stream_object_delete_refs(struct stream_object *s, struct id id,
+                                            enum stream_refs refs)
+{
+    if (refs != STREAM_KEEPREF && !stream_object_has(s, id))
+        return STORE_MISSING;
+    if (!let_go(s, id, refs))
+        return STORE_NOT_MET;
+    if (!stream_object_delete(s, id))
+        return STORE_MISSING;
+    if (id_compare(id, s->max_deleted_id) > 0)
+        s->max_deleted_id = id;
+    return STORE_OK;
+}
+
+/* The same for all entries of a node. */
+static bool let_node_go(struct stream_object *s, struct id node_id, const struct stream_node *n,
+                        enum stream_refs refs)
+{
+    struct packed p = packed_of(n);
+    struct master m = master_of(p);
+    for (size_t at = first_entry(p, &m); refs != STREAM_KEEPREF && at < p.size;) {
+        struct raw r = raw_at(p, at, node_id, m.fields);
+        if (!(r.flags & DELETED) && !let_go(s, r.id, refs))
+            return false;
+        at = raw_end(p, &r);
+    }
+    return true;
+}
+
 static struct id last_in_node(struct packed p, struct id node_id)
 {
     return raw_at(p, raw_before(p, p.size), node_id, 0).id;
 }
 
-/* Deletes from the beginning of a node as much as must go, which is not all. */
+/* Deletes from the beginning of a node as much as must and may go; *last is the last that went. */
 static uint64_t trim_inside(struct stream_object *s, struct id node_id, struct stream_node *n,
-                            const struct stream_trim *trim)
+                            const struct stream_trim *trim, struct id *last)
 {
     struct packed p = packed_of(n);
     struct master m = master_of(p);
@@ -564,10 +603,11 @@ static uint64_t trim_inside(struct stream_object *s, struct id node_id, struct s
         if (trim->by == STREAM_TRIM_LENGTH ? s->length <= trim->length
                                            : id_compare(r.id, trim->id) >= 0)
             break;
-        if (!(r.flags & DELETED)) {
+        if (!(r.flags & DELETED) && let_go(s, r.id, trim->refs)) {
             mark_deleted(n, at, r.flags);
             s->length--;
             gone++;
+            *last = r.id;
         }
         at = raw_end(p, &r);
     }
@@ -581,31 +621,38 @@ static uint64_t trim_inside(struct stream_object *s, struct id node_id, struct s
 uint64_t stream_object_trim(struct stream_object *s, const struct stream_trim *trim)
 {
     uint64_t gone = 0;
-    struct id node_id;
+    struct id node_id, at = ID_MIN, last_gone = ID_MIN;
     struct stream_node *n;
     if (trim->by == STREAM_TRIM_NONE)
         return 0;
-    while ((n = id_tree_at_or_after(&s->nodes, ID_MIN, &node_id))) {
-        if (trim->by == STREAM_TRIM_LENGTH && s->length <= trim->length)
+    while ((n = id_tree_at_or_after(&s->nodes, at, &node_id))) {
+        if (trim->by == STREAM_TRIM_LENGTH ? s->length <= trim->length
+                                           : id_compare(node_id, trim->id) >= 0)
             break;
         uint64_t entries = (uint64_t)master_of(packed_of(n)).count;
         if (trim->limit > 0 && gone + entries > trim->limit)
             break;
-        bool whole = trim->by == STREAM_TRIM_LENGTH
-                         ? s->length - entries >= trim->length
-                         : id_compare(last_in_node(packed_of(n), node_id), trim->id) < 0;
-        if (whole) {
+        at = last_in_node(packed_of(n), node_id);
+        bool whole = trim->by == STREAM_TRIM_LENGTH ? s->length - entries >= trim->length
+                                                    : id_compare(at, trim->id) < 0;
+        if (whole && let_node_go(s, node_id, n, trim->refs)) {
             node_drop(s, node_id);
             s->length -= entries;
             gone += entries;
-            continue;
+            last_gone = at;
+        } else if (trim->whole_nodes) {
+            break;
+        } else {
+            gone += trim_inside(s, node_id, n, trim, &last_gone);
         }
-        if (!trim->whole_nodes)
-            gone += trim_inside(s, node_id, n, trim);
-        break;
+        if (!id_next(&at))
+            break;
     }
     if (gone > 0)
         find_first(s);
+    bool is_hole = gone > 0 && s->length > 0 && id_compare(last_gone, s->first_id) > 0;
+    if (is_hole && id_compare(last_gone, s->max_deleted_id) > 0)
+        s->max_deleted_id = last_gone;
     return gone;
 }
 

@@ -52,13 +52,26 @@ bool stream_object_has(const struct stream_object *s, struct id id);
 /* The id of the first or last entry; 0-0: there is none. */
 struct id stream_object_edge(const struct stream_object *s, bool last);
 
+/* What becomes of the references that groups have to an entry which is to go: those who have it pending, and those who have
+ * not got it yet (stream_group.h). */
+enum stream_refs {
+    STREAM_KEEPREF, /* pending ones stay, to nothing */
+    STREAM_DELREF,  /* no group has it pending any more */
+    STREAM_ACKED,   /* it goes only if there is none */
+};
+/* Deletes an entry, and remembers it as the greatest deleted if it is. STORE_OK, STORE_MISSING: there is no such entry;
+ * STORE_NOT_MET: ACKED, and a group refers to it. */
+enum store_result stream_object_delete_refs(struct stream_object *s, struct id id,
+                                            enum stream_refs refs);
+
 enum stream_trim_by { STREAM_TRIM_NONE, STREAM_TRIM_LENGTH, STREAM_TRIM_ID };
 struct stream_trim {
     enum stream_trim_by by;
-    bool whole_nodes; /* only nodes that go as a whole */
-    uint64_t length;  /* keep at most so many */
-    struct id id;     /* keep from this on */
-    uint64_t limit;   /* look at about so many entries at most; 0: all */
+    bool whole_nodes;      /* only nodes that go as a whole */
+    uint64_t length;       /* keep at most so many */
+    struct id id;          /* keep from this on */
+    uint64_t limit;        /* look at about so many entries at most; 0: all */
+    enum stream_refs refs; /* ACKED: goes on behind entries that must stay, unless whole_nodes */
 };
 /* How many entries went. */
 uint64_t stream_object_trim(struct stream_object *s, const struct stream_trim *trim);

@@ -22,6 +22,7 @@ static struct id last_id;
 static struct random_state dice;
 static struct stream_object *s;
 static int64_t owner[GROUPS][MOST * 40]; /* by ms: 1 + consumer of a pending entry */
+static struct id got[GROUPS];            /* up to where; ID_MAX: there is no such group */
 
 static size_t below(size_t n)
 {
@@ -88,15 +89,50 @@ static bool add(const struct stream_limits *limits)
     return rc == STORE_OK;
 }
 
+/* True if a group refers to it; only ids with seq 0 are ever pending. */
+static bool wanted(struct id id)
+{
+    bool by_one = false;
+    for (size_t i = 0; i < GROUPS; i++)
+        by_one = by_one || id_compare(id, got[i]) > 0 || (id.seq == 0 && owner[i][id.ms] != 0);
+    return by_one;
+}
+
+/* The row goes, and with DELREF what is pending of it. */
+static void remove_with(size_t at, enum stream_refs refs)
+{
+    for (size_t i = 0; refs == STREAM_DELREF && rows[at].id.seq == 0 && i < GROUPS; i++)
+        owner[i][rows[at].id.ms] = 0;
+    remove_row(at);
+}
+
 static void delete (void)
 {
     if (count == 0)
         return;
     size_t at = below(below(2) ? count : 1);
     struct id id = rows[at].id;
-    CHECK(stream_object_delete(s, id));
-    CHECK(!stream_object_delete(s, id));
-    remove_row(at);
+    enum stream_refs refs = (enum stream_refs)below(3);
+    if (refs == STREAM_ACKED && wanted(id)) {
+        CHECK_EQ(stream_object_delete_refs(s, id, refs), STORE_NOT_MET);
+        return;
+    }
+    CHECK_EQ(stream_object_delete_refs(s, id, refs), STORE_OK);
+    CHECK_EQ(stream_object_delete_refs(s, id, refs), STORE_MISSING);
+    CHECK(id_compare(s->max_deleted_id, id) >= 0);
+    remove_with(at, refs);
+}
+
+static void check_owners(void)
+{
+    static const char *const names[] = {"one", "two"};
+    for (size_t i = 0; i < GROUPS; i++) {
+        struct stream_group *g = stream_group_find(s, slice_of(names[i]));
+        size_t pending = 0;
+        for (uint64_t ms = 0; ms <= last_id.ms + 1; ms++)
+            pending += owner[i][ms] != 0;
+        CHECK_EQ(g ? g->pending.count : 0, pending);
+    }
 }
 
 static void trim(void)
@@ -107,6 +143,27 @@ static void trim(void)
                               .limit = below(2) ? below(40) : 0};
     if (count > 0)
         how.id = rows[below(count < 30 ? count : 30)].id;
+    how.refs = (enum stream_refs)below(3);
+    if (how.refs == STREAM_ACKED && !how.whole_nodes) {
+        how.limit = 0;
+        struct id first = count ? rows[0].id : ID_MIN, last = ID_MIN;
+        uint64_t expected = 0;
+        for (size_t i = 0;
+             i < count && (how.by == STREAM_TRIM_LENGTH ? count > how.length
+                                                        : id_compare(rows[i].id, how.id) < 0);) {
+            if (wanted(rows[i].id)) {
+                i++;
+            } else {
+                last = rows[i].id;
+                remove_row(i);
+                expected++;
+            }
+        }
+        CHECK_EQ(stream_object_trim(s, &how), expected);
+        if (count && id_compare(first, rows[0].id) == 0 && expected)
+            CHECK(id_compare(s->max_deleted_id, last) >= 0);
+        return;
+    }
     size_t excess = 0;
     while (excess < count &&
            (how.by == STREAM_TRIM_LENGTH ? count - excess > how.length
@@ -114,8 +171,11 @@ static void trim(void)
         excess++;
     uint64_t gone = stream_object_trim(s, &how);
     CHECK(gone <= excess && (how.whole_nodes || how.limit || gone == excess));
-    while (gone-- > 0)
-        remove_row(0);
+    while (gone-- > 0) {
+        CHECK(how.refs != STREAM_ACKED || !wanted(rows[0].id));
+        remove_with(0, how.refs);
+    }
+    check_owners();
 }
 
 /* Delivers, hands over or acknowledges something. False: out of memory. */
@@ -127,8 +187,12 @@ static bool use_groups(void)
     if (!g && !(g = stream_group_create(s, slice_of(names[which]), ID_MIN, 0)))
         return false;
     struct stream_consumer *c = stream_consumer_find(g, slice_of(names[who]));
+    if (got[which].ms == UINT64_MAX)
+        got[which] = ID_MIN;
     if (!c && !(c = stream_consumer_create(g, slice_of(names[who]), 5)))
         return false;
+    if (below(10) == 0)
+        g->last_id = got[which] = (struct id){below(last_id.ms + 2), 0};
     struct id id = {1 + below(last_id.ms + 1), 0};
     int64_t *expected = &owner[which][id.ms];
     if (below(400) == 0) {
@@ -167,6 +231,7 @@ static void run(uint64_t seed, bool failing)
     unsigned failed = 0;
     random_init(&dice, seed);
     memset(owner, 0, sizeof owner);
+    memset(got, 0xff, sizeof got);
     count = 0;
     last_id = ID_MIN;
     REQUIRE((s = stream_object_new()) != NULL);
@@ -247,12 +312,12 @@ TEST(stream, events)
     what.trim = (struct stream_trim){.by = STREAM_TRIM_LENGTH, .length = 1};
     CHECK_EQ(stream_add(&tx, key, &what, &id), STORE_OK);
     CHECK(id.ms == 1000 && id.seq == 1);
-    CHECK_EQ(stream_delete(&tx, key, &first, 1, &n), STORE_OK);
-    CHECK_EQ(n, 0);
-    CHECK_EQ(stream_delete(&tx, key, &id, 1, &n), STORE_OK);
     CHECK_EQ(stream_trim(&tx, key, &all, &n), STORE_OK);
+    CHECK_EQ(n, 1);
+    CHECK_EQ(stream_trim(&tx, key, &all, &n), STORE_OK);
+    CHECK_EQ(n, 0);
     transaction_unlock(&tx);
-    if (strcmp(events, "xadd s, xadd s, xtrim s, xdel s") != 0)
+    if (strcmp(events, "xadd s, xadd s, xtrim s, xtrim s") != 0)
         test_fail(__FILE__, __LINE__, "events %s", events);
     keyspace_free(ks);
 }
