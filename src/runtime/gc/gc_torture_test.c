@@ -31,6 +31,7 @@ enum { CELLS = 64, ROW = 48, GOROUTINES = 24 };
 /* The whole world: reached by a root. */
 static struct world {
     thing_ref *row[CELLS];
+    tu_weak *const weak[CELLS]; /* of something that was in the row */
 } * world;
 static struct tu_mutex locks[CELLS];
 static struct tu_wait_group done;
@@ -97,7 +98,19 @@ static void step_on(uint64_t *seed, bool may_park)
         return;
     thing_ref *row = world->row[cell];
     thing *mine = NULL, *t = row[at];
-    switch (next(seed) % 10) {
+    switch (next(seed) % 12) {
+    case 10:
+        if (t)
+            tu_set(&world->weak[cell], tu_weak_make(walk(t, seed)));
+        break;
+    case 11: /* what nobody else may know any more */
+        t = world->weak[cell] ? tu_weak_get(world->weak[cell]) : NULL;
+        if (t) {
+            check(t);
+            (void)walk(t, seed);
+            tu_set(&row[at], t);
+        }
+        break;
     case 0: tu_set(&row[at], make(seed, (int)(next(seed) % 6))); break;
     case 1: tu_set(&row[at], NULL); break;
     case 2: { /* from one place to another */
@@ -208,7 +221,7 @@ GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
     int64_t end_ns = tu_now() + (int64_t)number_of("GC_TORTURE_S", 2) * TU_S;
     tu__gc_torture(1 << 30);
     CHECK_EQ(tu_gc_root_add(&world, sizeof world), 0);
-    world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, CELLS);
+    world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, 2 * CELLS);
     for (int i = 0; i < CELLS; i++)
         tu_set((thing_ref **)&world->row[i], tu_new_array(thing_ref, ROW));
     exchange = tu_make_chan(thing *, 8);
