@@ -6,7 +6,7 @@
  * trees      binary trees of depth COUNT, as in the benchmarks game; an operation is a node
  * objects    32-byte objects with two pointers, the last 65,536 of which are kept
  * graph      of a million nodes one gets another neighbour; every eighth time a new node takes one's place
- * stores     the same without new nodes: nothing but stores of pointers
+ * stores     the same without new nodes: nothing but stores of pointers; plain_stores: by a function that only stores
  * young      objects that die at once, beside two million that stay
  * pause      100,000 goroutines wait, a million objects of 1 KiB live, one goroutine computes for ever, and others
  *            allocate for COUNT milliseconds: stops=, longest and 99th percentile in ns. Not with libgc
@@ -143,7 +143,14 @@ static node *make_node(uint64_t value)
     return n;
 }
 
-static double change_graph(int64_t count, bool renew)
+/* What the barrier is compared with; nothing may collect meanwhile. */
+static __attribute__((noinline)) void plain_set(void *slot, const void *value)
+{
+    *(const void *volatile *)slot = value;
+}
+
+static inline __attribute__((always_inline)) double change_graph(int64_t count, bool renew,
+                                                                 bool plain)
 {
     uint64_t seed = 4711;
     node_ref *all = tu_new_array(node_ref, NODES);
@@ -162,6 +169,8 @@ static double change_graph(int64_t count, bool renew)
             for (int k = 0; k < 4; k++)
                 tu_set(&n->neighbours[k], all[(to + (size_t)k * 1000) % NODES]);
             tu_set(&all[from], n);
+        } else if (plain) {
+            plain_set((void *)(uintptr_t)&all[from]->neighbours[(r >> 40) % 4], all[to]);
         } else {
             tu_set(&all[from]->neighbours[(r >> 40) % 4], all[to]);
         }
@@ -171,12 +180,17 @@ static double change_graph(int64_t count, bool renew)
 
 static double graph(int64_t count)
 {
-    return change_graph(count, true);
+    return change_graph(count, true, false);
 }
 
 static double stores(int64_t count)
 {
-    return change_graph(count, false);
+    return change_graph(count, false, false);
+}
+
+static double plain_stores(int64_t count)
+{
+    return change_graph(count, false, true);
 }
 
 /* ---- young and old ---- */
@@ -279,8 +293,8 @@ static void run(void *arg)
     static const struct {
         const char *name;
         double (*run)(int64_t count);
-    } all[] = {{"trees", trees},     {"objects", objects}, {"graph", graph},
-               {"stores", stores},   {"young", young},
+    } all[] = {{"trees", trees},     {"objects", objects},           {"graph", graph},
+               {"stores", stores},   {"plain_stores", plain_stores}, {"young", young},
 #ifndef BENCH_LIBGC
                {"pause", pause_test}
 #endif

@@ -81,6 +81,9 @@ static void start_world(int64_t began_ns)
     tu__gc_go_on();
     int64_t pause_ns = clock_monotonic_ns() - began_ns;
     unlock_all();
+    if (cycle.stops < sizeof cycle.stops_ns / sizeof cycle.stops_ns[0])
+        cycle.stops_ns[cycle.stops] = pause_ns;
+    cycle.stops++;
     cycle.pause_ns += pause_ns;
     if (pause_ns > cycle.longest_pause_ns)
         cycle.longest_pause_ns = pause_ns;
@@ -162,6 +165,7 @@ static bool end_marking(uint32_t number)
 void tu__gc_run_cycle(uint32_t number)
 {
     cycle.pause_ns = cycle.longest_pause_ns = 0;
+    cycle.stops = 0;
     cycle.stack.scanned_bytes = 0;
     int64_t began_ns = clock_monotonic_ns();
     begin_marking(number);

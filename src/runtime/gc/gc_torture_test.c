@@ -89,6 +89,22 @@ static thing *walk(thing *t, uint64_t *seed)
     return t;
 }
 
+/* With the only pointer in a local variable: parks, perhaps exchanges it for another. NULL: gave it away. */
+static thing *carry(thing *mine, uint64_t *seed)
+{
+    switch (next(seed) % 4) {
+    case 0: tu_yield(); break;
+    case 1: CHECK_EQ(tu_sleep((int64_t)(next(seed) % 20) * TU_US), 0); break;
+    case 2:
+        if (tu_try_send(exchange, mine) != -EAGAIN || tu_try_recv(exchange, &mine) != 0)
+            return NULL;
+        break;
+    }
+    check(mine);
+    (void)walk(mine, seed);
+    return mine;
+}
+
 static void step_on(uint64_t *seed, bool may_park)
 {
     size_t cell = next(seed) % CELLS, at = next(seed) % ROW;
@@ -146,18 +162,9 @@ static void step_on(uint64_t *seed, bool may_park)
     default: (void)walk(t, seed);
     }
     tu_mutex_unlock(&locks[cell]);
-    if (!mine || !may_park)
+    mine = mine && may_park ? carry(mine, seed) : NULL;
+    if (!mine)
         return;
-    switch (next(seed) % 4) {
-    case 0: tu_yield(); break;
-    case 1: CHECK_EQ(tu_sleep((int64_t)(next(seed) % 20) * TU_US), 0); break;
-    case 2:
-        if (tu_try_send(exchange, mine) == -EAGAIN && tu_try_recv(exchange, &mine) == 0)
-            break;
-        return;
-    }
-    check(mine);
-    (void)walk(mine, seed);
     tu_mutex_lock(&locks[cell]);
     tu_set(&world->row[cell][at], mine);
     tu_mutex_unlock(&locks[cell]);

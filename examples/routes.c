@@ -1,10 +1,10 @@
-/* collected.c - the collected heap: a table that many read without a lock while one changes it.
+/* routes.c - the collected heap: a table that many read without a lock while one changes it.
  *
  * The table is a search tree whose nodes never change. A writer makes new nodes for the path to what it changes, shares the
  * rest, and publishes the new root with one store. Readers take the root and have that version for as long as they
  * like. Nobody counts references, and nobody frees: versions that no reader holds any more are collected.
  *
- *     collected [CHANGES]       prints what was found, and whether old versions are gone
+ *     routes [CHANGES]       prints what was found, and whether old versions are gone
  */
 #include <stdatomic.h>
 #include <stdio.h>
