@@ -101,6 +101,21 @@ TU_API void tu_gc_unpin(const void *object);
  * it. 0 or -ENOMEM. Elsewhere, or a second time: nothing. */
 TU_API TU_MUST_CHECK int tu_gc_attach(void);
 
+/* ---- who is gone ---- */
+
+/* A weak pointer: an object itself, and kept alive like one, that knows another without keeping that alive. */
+typedef struct tu_weak tu_weak;
+/* NULL: no memory. `object` may be a pointer into one; of anything else it aborts. */
+TU_API tu_weak *tu_weak_make(const void *object);
+/* The object, which then stays as long as the result is kept; or NULL, for ever, once it was collected. */
+TU_API void *tu_weak_get(const tu_weak *weak);
+
+/* Calls fn(arg) once, some time after the object was found unreachable and its weak pointers were cleared; the object is
+ * gone by then. `arg` is kept alive meanwhile, so it must not lead to the object. Cleanups are called one after the
+ * other on a goroutine of their own (a thread, before tu_start), and may park. An object may have several. 0 or
+ * -ENOMEM. Never parks. */
+TU_API TU_MUST_CHECK int tu_gc_cleanup(const void *object, void (*fn)(void *arg), void *arg);
+
 /* ---- collecting ---- */
 
 /* One whole cycle: objects that were unreachable when it was called are gone when it returns. May park. Never

@@ -247,9 +247,12 @@ bool tu__collected_sweep(size_t spans)
 void tu__collected_begin_sweep(void)
 {
     struct tu__collected *c = &tu__collected;
+    tu__lock(&c->lock);
     for (uint32_t key = 0; key < KEYS; key++)
         c->keys[key].partial = NULL;
     c->unswept = c->span_count;
+    c->marking = false;
+    tu__unlock(&c->lock);
 }
 
 /* ---- slots ---- */

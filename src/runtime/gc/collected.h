@@ -85,7 +85,7 @@ uint32_t tu__collected_key(tu_type *type);
 
 /* The collector, with the world stopped and the lock held: marks what the slot has claimed. */
 void tu__collected_mark_claimed(const struct slot *slot);
-/* Marking is over: all spans are to be swept. World stopped, lock held. */
+/* Marking is over: all spans are to be swept, and what is claimed from now on is not marked. Takes the lock. */
 void tu__collected_begin_sweep(void);
 /* Sweeps up to `spans` of them; true if some are left. Takes the lock. */
 bool tu__collected_sweep(size_t spans);

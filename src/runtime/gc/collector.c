@@ -5,8 +5,9 @@
  *   1 stop    takes the locks of what may not be half done; marks what threads have claimed; scans the registers and
  *             stacks of all threads, with the goroutines on them, the roots and the pins; tu__gc_marking = cycle
  *   2 mark    scans parked goroutines, anchors, and the objects that are reached
- *   3 stop    when nothing is left on any stack of marks: tu__gc_marking = 0, all spans are to be swept; else 2 again
- *   4 sweep
+ *   3 stop    when nothing is left on any stack of marks: tu__gc_marking = 0; else 2 again
+ *   4 clear   weak pointers to what is not marked; what is claimed meanwhile is marked still
+ *   5 sweep
  *
  * What was reachable at step 1, the snapshot, is marked when step 3 ends:
  *
@@ -33,6 +34,7 @@
 #include "runtime/gc/gc_anchor.h"
 #include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_stacks.h"
+#include "runtime/gc/gc_weak.h"
 #include "runtime/gc/gc_work.h"
 
 enum {
@@ -79,6 +81,9 @@ static void start_world(int64_t began_ns)
     tu__gc_go_on();
     int64_t pause_ns = clock_monotonic_ns() - began_ns;
     unlock_all();
+    if (cycle.stops < sizeof cycle.stops_ns / sizeof cycle.stops_ns[0])
+        cycle.stops_ns[cycle.stops] = pause_ns;
+    cycle.stops++;
     cycle.pause_ns += pause_ns;
     if (pause_ns > cycle.longest_pause_ns)
         cycle.longest_pause_ns = pause_ns;
@@ -150,9 +155,8 @@ static bool end_marking(uint32_t number)
         if (cycle.verify)
             tu__gc_verify_marks();
         atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
-        tu__collected.marking = false;
         tu__gc_barrier(false);
-        tu__collected_begin_sweep();
+        tu__gc_weak_begin();
     }
     start_world(began_ns);
     return ended;
@@ -161,11 +165,13 @@ static bool end_marking(uint32_t number)
 void tu__gc_run_cycle(uint32_t number)
 {
     cycle.pause_ns = cycle.longest_pause_ns = 0;
+    cycle.stops = 0;
     cycle.stack.scanned_bytes = 0;
     int64_t began_ns = clock_monotonic_ns();
     begin_marking(number);
     tu__gc_scan_parked(&cycle.stack, number);
     tu__gc_anchors_each(scan_range, &cycle.stack);
+    tu__gc_weak_scan(&cycle.stack);
     do {
         tu__gc_work(&cycle.stack);
         tu__mark_rescan(&cycle.stack, false);
@@ -174,6 +180,8 @@ void tu__gc_run_cycle(uint32_t number)
     cycle.used_after_marking =
         atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
     cycle.mark_ns = clock_monotonic_ns() - began_ns;
+    tu__gc_weak_clear();
+    tu__collected_begin_sweep();
     while (tu__collected_sweep(SWEEP_SPANS)) {
     }
     cycle.sweep_ns = clock_monotonic_ns() - began_ns - cycle.mark_ns;
@@ -183,6 +191,7 @@ void tu__gc_run_cycle(uint32_t number)
 
 void tu__gc_cycle_before_fork(void)
 {
+    tu__gc_weak_lock();
     lock_all();
 }
 
@@ -190,11 +199,13 @@ void tu__gc_cycle_after_fork(bool child)
 {
     if (!child) {
         unlock_all();
+        tu__gc_weak_unlock();
         return;
     }
     tu__lock_after_fork(&tu__collected.lock);
     tu__gc_anchors_after_fork();
     tu__lock_after_fork(&tu__gc_threads.lock);
+    tu__gc_weak_after_fork();
     tu__gc_roots_after_fork();
     tu__gc_threads_forked();
     /* If it was marking, nobody will end that. */

@@ -15,6 +15,8 @@ void tu__gc_run_cycle(uint32_t number);
 struct cycle {
     struct mark_stack stack;
     int64_t pause_ns, longest_pause_ns, mark_ns, sweep_ns;
+    int64_t stops_ns[4]; /* the first stops, each */
+    uint32_t stops;
     size_t used_after_marking;
     bool verify; /* tu__gc_verify_marks at its end */
 };

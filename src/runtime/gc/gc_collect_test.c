@@ -376,6 +376,79 @@ GO_TEST(gc_collect, pool_threads)
     }
 }
 
+/* ---- weak pointers and cleanups ---- */
+
+static _Atomic int cleaned;
+static _Atomic uint64_t cleaned_sum;
+
+static void clean(void *arg)
+{
+    const node *n = arg;
+    atomic_fetch_add(&cleaned_sum, n->value);
+    atomic_fetch_add(&cleaned, 1);
+}
+
+NOINLINE static void make_weak(node_ref *kept, tu_weak *const *weak, int count)
+{
+    for (int i = 0; i < count; i++) {
+        node *n = make((uint64_t)i);
+        tu_set((tu_weak *const *)&weak[i], tu_weak_make(n));
+        CHECK_EQ(tu_gc_cleanup(n, clean, make(1)), 0);
+        CHECK(tu_weak_get(weak[i]) == n);
+        if (i % 2)
+            tu_set(&kept[i], n);
+    }
+}
+
+NOINLINE static int count_alive(tu_weak *const *weak, node_ref *kept, int count)
+{
+    int alive = 0;
+    for (int i = 0; i < count; i++) {
+        node *n = tu_weak_get(weak[i]);
+        alive += n != NULL;
+        CHECK(!kept[i] || n == kept[i]);
+        CHECK(!n || good(n, (uint64_t)i));
+    }
+    return alive;
+}
+
+static void weak_pointers_and_cleanups(void)
+{
+    enum { COUNT = 1000 };
+    tu__gc_torture(100000000);
+    node_ref *kept = tu_new_array(node_ref, COUNT);
+    node_ref *weak = tu_new_array(node_ref, COUNT); /* pointers like any other */
+    make_weak(kept, (tu_weak *const *)(void *)(uintptr_t)weak, COUNT);
+    clean_stack();
+    tu_gc();
+    int alive = count_alive((tu_weak *const *)(void *)(uintptr_t)weak, kept, COUNT);
+    CHECK(alive >= COUNT / 2 && alive < COUNT / 2 + 10);
+    tu_gc();
+    for (int i = 0; i < 500 && atomic_load(&cleaned) < COUNT / 2 - 10; i++)
+        CHECK_EQ(tu_sleep(10 * TU_MS), 0);
+    CHECK(atomic_load(&cleaned) >= COUNT / 2 - 10 && atomic_load(&cleaned) <= COUNT / 2);
+    CHECK_EQ(atomic_load(&cleaned_sum), atomic_load(&cleaned));
+    tu__gc_clear(TU_TYPE_OF(node_ref), (void *)(uintptr_t)kept, COUNT);
+    clean_stack();
+    tu_gc();
+    tu_gc();
+    for (int i = 0; i < 500 && atomic_load(&cleaned) < COUNT - 10; i++)
+        CHECK_EQ(tu_sleep(10 * TU_MS), 0);
+    tu_gc();
+    CHECK(atomic_load(&cleaned) >= COUNT - 10 && atomic_load(&cleaned) <= COUNT);
+    CHECK(count_alive((tu_weak *const *)(void *)(uintptr_t)weak, kept, COUNT) < 10);
+}
+
+TEST(gc_collect, weak_pointers_and_cleanups)
+{
+    weak_pointers_and_cleanups();
+}
+
+GO_TEST(gc_collect, weak_pointers_and_cleanups_of_a_goroutine)
+{
+    weak_pointers_and_cleanups();
+}
+
 /* Each has a table of lists of known lengths, exchanges parts with others, and looks whether all is as it was. */
 static void mutate(tu_channel *c, uint64_t seed, int rounds)
 {

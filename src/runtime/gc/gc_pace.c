@@ -12,6 +12,7 @@
 #include "platform/futex.h"
 #include "platform/thread.h"
 #include "runtime/gc/gc_phase.h"
+#include "runtime/observe/report.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/schedule.h"
 
@@ -107,22 +108,29 @@ static size_t used_bytes(void)
 
 /* ---- the collector's thread ---- */
 
+/* gc 7: mark 1.234 ms, stops each 0.021 + 0.034 ms, sweep 0.050 ms, scanned 1.2 MB, 8.0 -> 4.1 MB, goal 8.2 MB */
 static void print_trace(size_t before)
 {
     struct cycle *c = tu__gc_cycle();
     struct tu_gc_stats s;
-    char line[320];
+    struct report out;
+    char line[160];
     tu_gc_stats(&s);
-    int n = snprintf(
-        line, sizeof line,
-        "gc %llu: mark %.3f ms, stopped %.3f ms (at most %.3f), sweep %.3f ms, scanned %.1f MB, "
-        "%.1f -> %.1f MB, next goal %.1f MB\n",
-        (unsigned long long)s.cycles, (double)c->mark_ns / 1e6, (double)c->pause_ns / 1e6,
-        (double)c->longest_pause_ns / 1e6, (double)c->sweep_ns / 1e6,
-        (double)c->stack.scanned_bytes / 1048576, (double)before / 1048576,
-        (double)s.live_bytes / 1048576,
-        s.goal_bytes == SIZE_MAX ? 0.0 : (double)s.goal_bytes / 1048576);
-    (void)!write(STDERR_FILENO, line, (size_t)n);
+    report_init(&out, STDERR_FILENO);
+    snprintf(line, sizeof line, "gc %llu: mark %.3f ms, stops each", (unsigned long long)s.cycles,
+             (double)c->mark_ns / 1e6);
+    report_text(&out, line);
+    for (uint32_t i = 0; i < c->stops && i < sizeof c->stops_ns / sizeof c->stops_ns[0]; i++) {
+        snprintf(line, sizeof line, "%s %.3f", i ? " +" : "", (double)c->stops_ns[i] / 1e6);
+        report_text(&out, line);
+    }
+    snprintf(line, sizeof line,
+             " ms, sweep %.3f ms, scanned %.1f MB, %.1f -> %.1f MB, goal %.1f MB\n",
+             (double)c->sweep_ns / 1e6, (double)c->stack.scanned_bytes / 1048576,
+             (double)before / 1048576, (double)s.live_bytes / 1048576,
+             s.goal_bytes == SIZE_MAX ? 0.0 : (double)s.goal_bytes / 1048576);
+    report_text(&out, line);
+    report_flush(&out);
 }
 
 static void note_cycle(size_t before, size_t after_marking)

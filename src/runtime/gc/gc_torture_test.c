@@ -31,6 +31,7 @@ enum { CELLS = 64, ROW = 48, GOROUTINES = 24 };
 /* The whole world: reached by a root. */
 static struct world {
     thing_ref *row[CELLS];
+    tu_weak *const weak[CELLS]; /* of something that was in the row */
 } * world;
 static struct tu_mutex locks[CELLS];
 static struct tu_wait_group done;
@@ -88,6 +89,22 @@ static thing *walk(thing *t, uint64_t *seed)
     return t;
 }
 
+/* With the only pointer in a local variable: parks, perhaps exchanges it for another. NULL: gave it away. */
+static thing *carry(thing *mine, uint64_t *seed)
+{
+    switch (next(seed) % 4) {
+    case 0: tu_yield(); break;
+    case 1: CHECK_EQ(tu_sleep((int64_t)(next(seed) % 20) * TU_US), 0); break;
+    case 2:
+        if (tu_try_send(exchange, mine) != -EAGAIN || tu_try_recv(exchange, &mine) != 0)
+            return NULL;
+        break;
+    }
+    check(mine);
+    (void)walk(mine, seed);
+    return mine;
+}
+
 static void step_on(uint64_t *seed, bool may_park)
 {
     size_t cell = next(seed) % CELLS, at = next(seed) % ROW;
@@ -97,7 +114,19 @@ static void step_on(uint64_t *seed, bool may_park)
         return;
     thing_ref *row = world->row[cell];
     thing *mine = NULL, *t = row[at];
-    switch (next(seed) % 10) {
+    switch (next(seed) % 12) {
+    case 10:
+        if (t)
+            tu_set(&world->weak[cell], tu_weak_make(walk(t, seed)));
+        break;
+    case 11: /* what nobody else may know any more */
+        t = world->weak[cell] ? tu_weak_get(world->weak[cell]) : NULL;
+        if (t) {
+            check(t);
+            (void)walk(t, seed);
+            tu_set(&row[at], t);
+        }
+        break;
     case 0: tu_set(&row[at], make(seed, (int)(next(seed) % 6))); break;
     case 1: tu_set(&row[at], NULL); break;
     case 2: { /* from one place to another */
@@ -133,18 +162,9 @@ static void step_on(uint64_t *seed, bool may_park)
     default: (void)walk(t, seed);
     }
     tu_mutex_unlock(&locks[cell]);
-    if (!mine || !may_park)
+    mine = mine && may_park ? carry(mine, seed) : NULL;
+    if (!mine)
         return;
-    switch (next(seed) % 4) {
-    case 0: tu_yield(); break;
-    case 1: CHECK_EQ(tu_sleep((int64_t)(next(seed) % 20) * TU_US), 0); break;
-    case 2:
-        if (tu_try_send(exchange, mine) == -EAGAIN && tu_try_recv(exchange, &mine) == 0)
-            break;
-        return;
-    }
-    check(mine);
-    (void)walk(mine, seed);
     tu_mutex_lock(&locks[cell]);
     tu_set(&world->row[cell][at], mine);
     tu_mutex_unlock(&locks[cell]);
@@ -208,7 +228,7 @@ GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
     int64_t end_ns = tu_now() + (int64_t)number_of("GC_TORTURE_S", 2) * TU_S;
     tu__gc_torture(1 << 30);
     CHECK_EQ(tu_gc_root_add(&world, sizeof world), 0);
-    world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, CELLS);
+    world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, 2 * CELLS);
     for (int i = 0; i < CELLS; i++)
         tu_set((thing_ref **)&world->row[i], tu_new_array(thing_ref, ROW));
     exchange = tu_make_chan(thing *, 8);

@@ -1186,21 +1186,3 @@ void tu_unpin(void)
         unpin(m, m->g);
     tu__exit(m);
 }
-
-void tu_nopark_begin(void)
-{
-#ifdef TU_DEBUG
-    struct m *m = tu__m();
-    if (m && m->g)
-        m->g->nopark++;
-#endif
-}
-
-void tu_nopark_end(void)
-{
-#ifdef TU_DEBUG
-    struct m *m = tu__m();
-    if (m && m->g)
-        m->g->nopark--;
-#endif
-}
