@@ -130,8 +130,14 @@ TU_API int tu_gc_set_percent(int percent);
  * begin earlier, however often. It is no hard limit. 0: none, as at first. Returns the one before. */
 TU_API size_t tu_gc_set_limit(size_t bytes);
 
+/* Generations: objects that have survived a cycle are old, and most cycles are minor ones, which neither scan nor collect
+ * those. For programs with much that stays and much that dies young; each tu_set costs a nanosecond more. Off at first, or
+ * as TUCO_GC_GENERATIONS=1 says. tu_gc is a whole cycle all the same. Returns what was before. */
+TU_API bool tu_gc_set_generations(bool on);
+
 struct tu_gc_stats {
     uint64_t cycles;        /* that have ended */
+    uint64_t minor_cycles;  /* of those */
     size_t heap_bytes;      /* in pages of the collected heap */
     size_t live_bytes;      /* in objects found alive by the last cycle */
     size_t used_bytes;      /* those, and what was handed to threads since, a few pages at a time */

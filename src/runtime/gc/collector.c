@@ -22,6 +22,9 @@
  * Since every running goroutine was scanned before it ran, it knows only what is marked or will be; so nothing that it
  * does with its pointers has to be watched: there is no barrier for what is written, only for what is overwritten.
  *
+ * In a minor cycle what is old is marked from the beginning, and not scanned. What it points to is old as well, but for
+ * what was written since the last cycle began, of which the cards know (gc_cards.h): that is scanned in step 2.
+ *
  * An overflow of the pool (no memory for stacks of marks) only costs time: all marked objects are scanned again.
  *
  * Rejected: shading what is written as well, and scanning running goroutines one by one, as Go does: the first stop
@@ -32,6 +35,7 @@
 
 #include "platform/clock.h"
 #include "runtime/gc/gc_anchor.h"
+#include "runtime/gc/gc_cards.h"
 #include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_stacks.h"
 #include "runtime/gc/gc_weak.h"
@@ -120,6 +124,7 @@ static void begin_marking(uint32_t number)
     atomic_store_explicit(&tu__gc_marking, number, memory_order_relaxed);
     tu__collected.marking = true;
     tu__gc_barrier(true);
+    cycle.generations = tu__cards_begin(cycle.generations) && cycle.generations;
     mark_claimed();
     scan_roots(number);
     start_world(began_ns);
@@ -168,7 +173,10 @@ void tu__gc_run_cycle(uint32_t number)
     cycle.stops = 0;
     cycle.stack.scanned_bytes = 0;
     int64_t began_ns = clock_monotonic_ns();
+    if (!cycle.minor)
+        tu__collected_forget();
     begin_marking(number);
+    tu__cards_read(&cycle.stack, cycle.minor);
     tu__gc_scan_parked(&cycle.stack, number);
     tu__gc_anchors_each(scan_range, &cycle.stack);
     tu__gc_weak_scan(&cycle.stack);
@@ -181,7 +189,7 @@ void tu__gc_run_cycle(uint32_t number)
         atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
     cycle.mark_ns = clock_monotonic_ns() - began_ns;
     tu__gc_weak_clear();
-    tu__collected_begin_sweep();
+    tu__collected_begin_sweep(cycle.generations);
     while (tu__collected_sweep(SWEEP_SPANS)) {
     }
     cycle.sweep_ns = clock_monotonic_ns() - began_ns - cycle.mark_ns;

@@ -18,7 +18,9 @@ struct cycle {
     int64_t stops_ns[4]; /* the first stops, each */
     uint32_t stops;
     size_t used_after_marking;
-    bool verify; /* tu__gc_verify_marks at its end */
+    bool minor;       /* only what is young is marked and collected */
+    bool generations; /* threads note what they write, for a minor cycle to come */
+    bool verify;      /* tu__gc_verify_marks at its end */
 };
 struct cycle *tu__gc_cycle(void);
 

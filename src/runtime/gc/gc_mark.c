@@ -247,6 +247,40 @@ bool tu__mark_drain(struct mark_stack *stack, size_t objects)
     return objects > 0;
 }
 
+/* The elements of an object of which a part lies in [low, high). */
+TU__RACY static void scan_part(struct mark_stack *stack, const struct span *s, char *object,
+                               char *low, char *high)
+{
+    const tu_type *type = s->type;
+    size_t bytes = tu__collected_bytes(s);
+    if (s->bin == COLLECTED_MIXED) {
+        bytes -= sizeof type;
+        type = *(const tu_type *const volatile *)(const void *)(object + bytes);
+        if (!type)
+            return;
+    }
+    size_t count = bytes / type->size,
+           from = low > object ? (size_t)(low - object) / type->size : 0;
+    size_t past = high > object ? (size_t)(high - object + type->size - 1) / type->size : 0;
+    if (past > count)
+        past = count;
+    if (from < past)
+        scan_elements(stack, object + from * type->size, type, past - from);
+}
+
+TU__RACY void tu__mark_old_in(struct mark_stack *stack, const struct span *s, char *low, char *high)
+{
+    char *start = tu__span_start(s);
+    uint32_t first = s->block_bytes ? (uint32_t)((size_t)(low - start) / s->block_bytes) : 0;
+    uint32_t last = s->block_bytes ? (uint32_t)((size_t)(high - 1 - start) / s->block_bytes) : 0;
+    for (uint32_t i = first; i <= last && i < s->capacity; i++) {
+        uint64_t old = atomic_load_explicit(&s->marks[i / 64], memory_order_relaxed) &
+                       ~atomic_load_explicit(&s->born[i / 64], memory_order_relaxed);
+        if (old >> i % 64 & 1)
+            scan_part(stack, s, tu__collected_block(s, i), low, high);
+    }
+}
+
 TU__RACY const void *tu__mark_missing(const void *object)
 {
     const struct span *s = tu__entry_span(tu__page_entry(object));

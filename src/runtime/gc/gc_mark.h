@@ -46,6 +46,8 @@ void tu__mark_flush(struct mark_stack *stack);
 bool tu__mark_pool_empty(void);
 /* Scans all marked objects again, since the pool overflowed. Takes tu__collected.lock, unless `locked`. */
 void tu__mark_rescan(struct mark_stack *stack, bool locked);
+/* Scans what lies in [low, high) of a span's old objects: those that are marked, and not because they were just born. */
+void tu__mark_old_in(struct mark_stack *stack, const struct span *s, char *low, char *high);
 /* Of a marked object: what it points to that is not marked, or NULL. */
 const void *tu__mark_missing(const void *object);
 /* True if the object is marked; for tests and weak pointers. */

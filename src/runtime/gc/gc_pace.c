@@ -38,8 +38,12 @@ static struct {
     bool forked; /* in a forked child: its thread is the parent's */
     bool trace;
     int percent;
+    bool generations;
     size_t limit;
-    size_t runway; /* bytes that were allocated while the last cycle marked */
+    size_t
+        major_live; /* bytes alive after the last major cycle; 0: none has been with generations on */
+    uint64_t major_from; /* cycles up to this number are major: somebody waits for one */
+    size_t runway;       /* bytes that were allocated while the last cycle marked */
     struct tu_gc_stats stats;
     uint64_t begun, ended; /* cycles */
     struct waiter *waiters;
@@ -93,9 +97,10 @@ static void configure_locked(void)
     if (atomic_load_explicit(&pace.configured, memory_order_relaxed))
         return;
     const char *percent = getenv("TUCO_GC"), *limit = getenv("TUCO_GC_LIMIT"),
-               *trace = getenv("TUCO_GCTRACE");
+               *trace = getenv("TUCO_GCTRACE"), *generations = getenv("TUCO_GC_GENERATIONS");
     pace.percent = !percent ? 100 : strcmp(percent, "off") == 0 ? -1 : atoi(percent);
     pace.limit = limit ? parse_size(limit) : 0;
+    pace.generations = generations && atoi(generations) > 0;
     pace.trace = trace && atoi(trace) > 0;
     set_goal_locked();
     atomic_store_explicit(&pace.configured, true, memory_order_release);
@@ -117,8 +122,8 @@ static void print_trace(size_t before)
     char line[160];
     tu_gc_stats(&s);
     report_init(&out, STDERR_FILENO);
-    snprintf(line, sizeof line, "gc %llu: mark %.3f ms, stops each", (unsigned long long)s.cycles,
-             (double)c->mark_ns / 1e6);
+    snprintf(line, sizeof line, "gc %llu%s: mark %.3f ms, stops each", (unsigned long long)s.cycles,
+             c->minor ? " (minor)" : "", (double)c->mark_ns / 1e6);
     report_text(&out, line);
     for (uint32_t i = 0; i < c->stops && i < sizeof c->stops_ns / sizeof c->stops_ns[0]; i++) {
         snprintf(line, sizeof line, "%s %.3f", i ? " +" : "", (double)c->stops_ns[i] / 1e6);
@@ -144,11 +149,28 @@ static void note_cycle(size_t before, size_t after_marking)
     s->mark_ns = c->mark_ns;
     if (c->longest_pause_ns > s->longest_pause_ns)
         s->longest_pause_ns = c->longest_pause_ns;
+    s->minor_cycles += c->minor;
+    if (!c->minor)
+        pace.major_live = c->generations ? s->live_bytes + 1 : 0;
     pace.runway = after_marking > before ? after_marking - before : 0;
     set_goal_locked();
     tu__unlock(&pace.lock);
     if (pace.trace)
         print_trace(before);
+}
+
+/* Minor as long as what is old has not grown by as much as the whole heap may grow without generations. */
+static void choose_kind_locked(uint64_t number)
+{
+    struct cycle *c = tu__gc_cycle();
+    size_t live = pace.stats.live_bytes, most = pace.major_live;
+    most += (size_t)((double)most * (pace.percent > 0 ? pace.percent : 0) / 100);
+    if (most < LEAST_GOAL)
+        most = LEAST_GOAL;
+    bool roomy = !pace.limit || used_bytes() < pace.limit - pace.limit / 8;
+    c->minor = pace.generations && c->generations && pace.major_live > 0 &&
+               number > pace.major_from && live < most && roomy;
+    c->generations = pace.generations;
 }
 
 /* Takes those out who have waited for it. The lock is held. */
@@ -175,6 +197,7 @@ static void *collect(void *unused)
         atomic_store_explicit(&pace.wanted, 0, memory_order_relaxed);
         tu__lock(&pace.lock);
         uint64_t number = ++pace.begun;
+        choose_kind_locked(number);
         tu__unlock(&pace.lock);
         size_t before = used_bytes();
         /* Numbers of cycles, as goroutines note them, are never 0. */
@@ -266,7 +289,7 @@ bool tu__gc_out_of_memory(void)
     /* The thread waits, and not the goroutine: its caller may hold locks, and expects not to park. */
     tu__lock(&pace.lock);
     bool running = start_locked();
-    uint64_t wanted = pace.begun + 1;
+    uint64_t wanted = pace.major_from = pace.begun + 1;
     tu__unlock(&pace.lock);
     if (!running)
         return false;
@@ -313,7 +336,7 @@ void tu_gc(void)
     tu__lock(&pace.lock);
     bool running = start_locked();
     if (running) {
-        w.cycle = pace.begun + 1; /* one that has not begun yet */
+        w.cycle = pace.major_from = pace.begun + 1; /* one that has not begun yet */
         w.next = pace.waiters;
         pace.waiters = &w;
     }
@@ -342,6 +365,16 @@ size_t tu_gc_set_limit(size_t bytes)
     size_t before = pace.limit;
     pace.limit = bytes;
     set_goal_locked();
+    tu__unlock(&pace.lock);
+    return before;
+}
+
+bool tu_gc_set_generations(bool on)
+{
+    tu__lock(&pace.lock);
+    configure_locked();
+    bool before = pace.generations;
+    pace.generations = on;
     tu__unlock(&pace.lock);
     return before;
 }

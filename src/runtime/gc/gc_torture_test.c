@@ -200,10 +200,14 @@ static void visit(uint64_t seed)
     tu_wait_group_done(&done);
 }
 
-static void collect(void)
+/* Whole cycles: one after the other, or a few beside the minor ones. */
+static void collect(bool few)
 {
-    while (!atomic_load_explicit(&stop, memory_order_relaxed))
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         tu_gc();
+        if (few)
+            CHECK_EQ(tu_sleep(30 * TU_MS), 0);
+    }
     tu_wait_group_done(&done);
 }
 
@@ -222,11 +226,12 @@ static uint64_t number_of(const char *variable, uint64_t otherwise)
     return text ? strtoull(text, NULL, 10) : otherwise;
 }
 
-GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
+static void torture(bool generations)
 {
     uint64_t seed = number_of("GC_TORTURE_SEED", 1) * UINT64_C(0x9e3779b97f4a7c15);
     int64_t end_ns = tu_now() + (int64_t)number_of("GC_TORTURE_S", 2) * TU_S;
-    tu__gc_torture(1 << 30);
+    tu_gc_set_generations(generations);
+    tu__gc_torture(generations ? 3 : 1 << 30);
     CHECK_EQ(tu_gc_root_add(&world, sizeof world), 0);
     world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, 2 * CELLS);
     for (int i = 0; i < CELLS; i++)
@@ -236,7 +241,7 @@ GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
     for (uint64_t i = 0; i < GOROUTINES; i++)
         CHECK_EQ(tu_go(change, seed + i * 77 + 1), 0);
     CHECK_EQ(tu_go(visit, seed + 5), 0);
-    CHECK_EQ(tu_go(collect), 0);
+    CHECK_EQ(tu_go(collect, generations), 0);
     pthread_t plain;
     REQUIRE(pthread_create(&plain, NULL, thread, (void *)(uintptr_t)(seed | 1)) == 0);
     while (tu_now() < end_ns)
@@ -249,7 +254,18 @@ GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
     tu_gc_stats(&s);
     CHECK(s.cycles > 3);
     if (getenv("GC_TORTURE_S"))
-        printf("  %llu steps, %llu cycles, %llu objects freed, longest stop %lld us\n",
+        printf("  %llu steps, %llu cycles (%llu minor), %llu objects freed, longest stop %lld us\n",
                (unsigned long long)steps, (unsigned long long)s.cycles,
-               (unsigned long long)s.freed_objects, (long long)s.longest_pause_ns / 1000);
+               (unsigned long long)s.minor_cycles, (unsigned long long)s.freed_objects,
+               (long long)s.longest_pause_ns / 1000);
+}
+
+GO_TIMEOUT_TEST(gc_torture, one_graph_for_all, 3600)
+{
+    torture(false);
+}
+
+GO_TIMEOUT_TEST(gc_torture, with_generations, 3600)
+{
+    torture(true);
 }

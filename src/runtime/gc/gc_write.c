@@ -7,6 +7,7 @@
 #include "runtime/gc/collector.h"
 
 #include "platform/pointer_store.h"
+#include "runtime/gc/gc_cards.h"
 #include "runtime/gc/gc_mark.h"
 #include "runtime/gc/gc_phase.h"
 
@@ -41,6 +42,7 @@ static void set_slow(void *slot, const void *value)
     if (marking())
         shade(t, __atomic_load_n((const void **)slot, __ATOMIC_RELAXED));
     __atomic_store_n((const void **)slot, value, __ATOMIC_RELEASE);
+    tu__cards_note(slot, sizeof value);
     end(t);
 }
 
@@ -99,6 +101,7 @@ static void move_part(const tu_type *type, char *to, const char *from, size_t co
     } else {
         memmove(to, from, count * type->size);
     }
+    tu__cards_note(to, count * type->size);
     end(t);
 }
 

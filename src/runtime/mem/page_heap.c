@@ -379,7 +379,11 @@ static void copy_shape(struct span *s, const struct span *shape)
     s->type = shape->type;
     s->block_bytes = shape->block_bytes;
     s->key = shape->key;
-    memset(s->home, 0, sizeof s->home);
+    for (size_t i = 0; i < COLLECTED_WORDS; i++) {
+        atomic_store_explicit(&s->marks[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->taken[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->born[i], 0, memory_order_relaxed);
+    }
 }
 
 struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span *shape)

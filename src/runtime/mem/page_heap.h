@@ -62,6 +62,7 @@ struct span {
         struct {                   /* of a collected span; see runtime/gc/collected.h */
             _Atomic uint64_t marks[COLLECTED_WORDS];
             _Atomic uint64_t taken[COLLECTED_WORDS];
+            _Atomic uint64_t born[COLLECTED_WORDS];
         };
     };
 #ifdef TU_DEBUG
