@@ -211,7 +211,7 @@ static double young(int64_t count)
         need(o);
         o->a = (uint64_t)i;
         tu_set(&o->next, i % 100 ? last : NULL); /* chains of a hundred */
-        tu_set(&o->other, old[next(&seed) % OLD]);
+        tu_set(&o->other, old[i % OLD]);
         last = o;
     }
     return (double)(now_ns() - began) / (double)count;
@@ -302,7 +302,10 @@ static void run(void *arg)
     const struct call *call = arg;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (strcmp(call->name, all[i].name) == 0) {
-            printf("ns=%.2f\n", all[i].run(call->count));
+            double ns = all[i].run(call->count);
+            struct timespec cpu;
+            clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &cpu);
+            printf("ns=%.2f cpu_s=%.3f\n", ns, (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9);
             return;
         }
     fprintf(stderr, "gc_bench: no such benchmark: %s\n", call->name);

@@ -132,7 +132,7 @@ func gcYoung(count int) float64 {
 		if i%100 != 0 {
 			o.next = last
 		}
-		o.other = old[random(&seed)%olds]
+		o.other = old[i%olds]
 		last = o
 	}
 	if last == nil {

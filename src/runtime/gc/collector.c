@@ -189,6 +189,7 @@ void tu__gc_run_cycle(uint32_t number)
         atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
     cycle.mark_ns = clock_monotonic_ns() - began_ns;
     tu__gc_weak_clear();
+    tu__pages_expect(cycle.used_after_marking >> PAGE_SHIFT);
     tu__collected_begin_sweep(cycle.generations);
     while (tu__collected_sweep(SWEEP_SPANS)) {
     }

@@ -88,6 +88,7 @@ static void set_goal_locked(void)
     } else {
         atomic_store_explicit(&pace.assist_from, SIZE_MAX, memory_order_relaxed);
     }
+    tu__pages_expect(goal != SIZE_MAX && goal > live ? (goal - live) >> PAGE_SHIFT : 0);
     pace.stats.goal_bytes = goal;
     atomic_store_explicit(&tu__collected.trigger, trigger, memory_order_relaxed);
 }
@@ -200,6 +201,7 @@ static void *collect(void *unused)
         choose_kind_locked(number);
         tu__unlock(&pace.lock);
         size_t before = used_bytes();
+        atomic_store_explicit(&tu__collected.trigger, SIZE_MAX, memory_order_relaxed);
         /* Numbers of cycles, as goroutines note them, are never 0. */
         tu__gc_run_cycle((uint32_t)(number % UINT32_MAX) + 1);
         note_cycle(before, tu__gc_cycle()->used_after_marking);

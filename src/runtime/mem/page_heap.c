@@ -48,6 +48,7 @@ static struct {
     size_t free_pages[2];
     size_t dirty_low; /* least free_pages[SPAN_DIRTY] since tu__pages_idle was asked */
     size_t returning_pages;
+    size_t expected_pages; /* that the collected heap will take again */
     size_t small_pages, large_pages, collected_pages;
     struct span *spare; /* span structs to use again, linked through next */
     char *chunk;        /* rest of the current piece of metadata */
@@ -459,6 +460,13 @@ size_t tu__pages_return(size_t keep, size_t most)
     return done;
 }
 
+void tu__pages_expect(size_t pages)
+{
+    tu__lock(&heap.lock);
+    heap.expected_pages = pages;
+    tu__unlock(&heap.lock);
+}
+
 size_t tu__pages_idle(void)
 {
     tu__lock(&heap.lock);
@@ -471,7 +479,8 @@ size_t tu__pages_idle(void)
 /* Something became free: not too much of it may lie here. Called and returns locked. */
 static void return_some(void)
 {
-    size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages + heap.collected_pages) / 16;
+    size_t keep = KEEP_PAGES + heap.expected_pages +
+                  (heap.small_pages + heap.large_pages + heap.collected_pages) / 16;
     if (heap.free_pages[SPAN_DIRTY] > keep)
         (void)return_locked(keep / 2, RETURN_PAGES, SIZE_MAX);
     note_low();

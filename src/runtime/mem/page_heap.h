@@ -125,6 +125,8 @@ bool tu__pages_resize(struct span *s, size_t pages);
 /* Gives dirty runs back to the system, the longest first, until only `keep` dirty pages are left or
  * `most` were given back; returns how many were. Makes system calls. */
 size_t tu__pages_return(size_t keep, size_t most);
+/* How many free pages the collected heap is going to want again soon: so many more are not given back at once. */
+void tu__pages_expect(size_t pages);
 /* The least number of dirty pages since the last call: what nobody needed in between. */
 size_t tu__pages_idle(void);
 
