@@ -113,7 +113,7 @@ static void scan_range(const void *start, size_t size, void *stack)
 static void scan_roots(uint32_t number)
 {
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
-        if (!t->idle)
+        if (!t->left_out)
             tu__gc_scan_thread(&cycle.stack, t, number);
     tu__gc_roots_each(scan_range, &cycle.stack);
 }
@@ -137,7 +137,7 @@ static void gather(uint32_t number)
 {
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next) {
         tu__mark_flush(&t->stack);
-        if (!t->idle)
+        if (!t->left_out)
             tu__gc_scan_unseen(&cycle.stack, t, number);
     }
 }

@@ -777,7 +777,9 @@ static void sleep_in_poller(struct m *m, struct p *p)
         }
     }
     tu__mem_leave();
+    tu__gc_quiet_begin();
     int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout, NULL);
+    tu__gc_quiet_end();
     tu__mem_return();
     bool was_full = false;
     if (atomic_exchange(&p->asleep, 0) == 1) {
@@ -907,8 +909,10 @@ static void machine_idle(struct m *m)
     tu__sched.idle_ms = m;
     tu__unlock(&tu__sched.lock);
     tu__mem_leave();
+    tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__gc_quiet_end();
     tu__mem_return();
     m->p = m->next_p;
 }
@@ -936,8 +940,10 @@ static struct g *wait_for_pinned(struct m *m)
     if (p && tu__start_machine(p) < 0)
         atomic_store_explicit(&p->m, NULL, memory_order_release);
     tu__mem_leave();
+    tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__gc_quiet_end();
     tu__mem_return();
     m->p = m->next_p;
     return m->pinned;
