@@ -354,6 +354,15 @@ static int split_segment(struct hash_table *t, uint64_t position, struct hash_se
     return 0;
 }
 
+/* Segments whose slots do not determine h12 hash every key again when they grow. The keyspace's double, so that a key is
+ * hashed about once until its segment is large enough; there is one such segment in a table, the first. Sets and
+ * hashes, of which there may be many small ones, grow in small steps. */
+static uint32_t next_size(const struct hash_table *t, uint32_t size)
+{
+    bool doubles = !t->elements && size > 0 && size < HASH_BUCKETS_MIN_EXACT;
+    return doubles ? 2 * size : segment_next_size(size);
+}
+
 static int grow_segment(struct hash_table *t, uint64_t position, struct hash_segment s)
 {
     struct hash_item items[HASH_ITEMS_MAX];
@@ -361,7 +370,7 @@ static int grow_segment(struct hash_table *t, uint64_t position, struct hash_seg
     if (s.size >= HASH_BUCKETS_MAX)
         return split_segment(t, position, s);
     uint32_t count = s.buckets ? segment_collect(t, s, s.depth, items) : 0;
-    int rc = segment_build(t, items, count, segment_next_size(s.size), s.depth, &next);
+    int rc = segment_build(t, items, count, next_size(t, s.size), s.depth, &next);
     if (rc < 0)
         return rc;
     exchange_segment(t, position, s, next);
