@@ -376,6 +376,75 @@ GO_TEST(gc_collect, pool_threads)
     }
 }
 
+/* ---- pace ---- */
+
+static size_t churn(size_t bytes)
+{
+    struct tu_gc_stats s;
+    size_t most = 0;
+    for (size_t made = 0; made < bytes; made += 100 * sizeof(node)) {
+        make_garbage(50);
+        if (made % (1 << 20) < 100 * sizeof(node)) {
+            tu_gc_stats(&s);
+            most = s.heap_bytes > most ? s.heap_bytes : most;
+        }
+    }
+    return most;
+}
+
+GO_TEST(gc_collect, the_heap_stays_near_its_goal)
+{
+    struct tu_gc_stats s;
+    CHECK_EQ(tu_gc_set_percent(100), 100);
+    CHECK(churn((size_t)300 << 20) < (size_t)64 << 20);
+    tu_gc_stats(&s);
+    CHECK(s.cycles >= 5 && s.pause_ns > 0 && s.longest_pause_ns <= s.pause_ns);
+    CHECK(s.freed_bytes > (size_t)200 << 20);
+}
+
+GO_TEST(gc_collect, off_and_a_limit)
+{
+    struct tu_gc_stats s;
+    CHECK_EQ(tu_gc_set_percent(-5), 100);
+    (void)churn((size_t)50 << 20);
+    tu_gc_stats(&s);
+    CHECK_EQ(s.cycles, 0);
+    CHECK_EQ(tu_gc_set_limit((size_t)60 << 20), 0);
+    CHECK(churn((size_t)300 << 20) < (size_t)200 << 20);
+    tu_gc_stats(&s);
+    CHECK(s.cycles > 0);
+    CHECK_EQ(tu_gc_set_percent(50), -1);
+}
+
+GO_TEST(gc_collect, minor_cycles_leave_the_old_alone)
+{
+    struct tu_gc_stats s;
+    CHECK(!tu_gc_set_generations(true));
+    node *old = make_tree(17);
+    tu_gc();
+    for (int i = 0; i < 100; i++) {
+        (void)churn((size_t)2 << 20);
+        /* young ones that only an old one knows */
+        node *n = old;
+        for (int k = 0; k < 16; k++)
+            n = (i >> k % 7 & 1) ? n->left : n->right;
+        tu_set(&n->left->left, make_list(20));
+    }
+    tu_gc_stats(&s);
+    CHECK(s.minor_cycles > 2);
+    for (int i = 0; i < 100; i++) {
+        const node *n = old;
+        for (int k = 0; k < 16; k++)
+            n = (i >> k % 7 & 1) ? n->left : n->right;
+        CHECK(list_is_good(n->left->left, 20));
+    }
+    tu_set(&old->left, NULL);
+    uint64_t before = freed();
+    clean_stack();
+    tu_gc();
+    CHECK(freed() - before > 100000); /* a whole cycle takes the old ones as well */
+}
+
 /* ---- weak pointers and cleanups ---- */
 
 static _Atomic int cleaned;
