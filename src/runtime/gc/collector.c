@@ -41,11 +41,8 @@
 #include "runtime/gc/gc_weak.h"
 #include "runtime/gc/gc_work.h"
 
-enum {
-    SWEEP_SPANS = 32,
-    LAST_OBJECTS =
-        4096, /* what may be scanned while the program stands, rather than stop it again */
-};
+/* LAST_OBJECTS: how many may be scanned while the program stands, rather than stop it again; times the stops so far. */
+enum { SWEEP_SPANS = 32, LAST_OBJECTS = 200 };
 
 static struct cycle cycle;
 
@@ -145,8 +142,8 @@ static void gather(uint32_t number)
 static bool nothing_left(void)
 {
     /* A helper may be inside still, with buffers of threads that came after tu__gc_work. */
-    return tu__mark_drain(&cycle.stack, LAST_OBJECTS) && tu__gc_helpers_out() &&
-           tu__mark_pool_empty() &&
+    return tu__mark_drain(&cycle.stack, (size_t)LAST_OBJECTS * cycle.stops) &&
+           tu__gc_helpers_out() && tu__mark_pool_empty() &&
            atomic_load_explicit(&tu__mark_pool.overflowed, memory_order_relaxed) == 0;
 }
 
