@@ -24,8 +24,8 @@
  *   plain. The same goes for a local variable of another goroutine or thread. A goroutine's own local variables are
  *   plain variables, and so is what tu_gc_root_add was told of.
  * - What lies in memory of tu_alloc or malloc, in static variables or in thread-locals is not seen: tell
- *   tu_gc_root_add of it, or tu_gc_pin the object. Values in the buffer of a tu_chan, arguments of tu_go and of
- *   tu_timer_call, values of contexts are seen.
+ *   tu_gc_root_add of it, or tu_gc_pin the object. Values in the buffer of a tu_chan, arguments of tu_go, of
+ *   tu_timer_call and of tu_loop_post, values of contexts are seen. The state of a tu_serve is not.
  * - A pointer is seen as itself only: not with bits set in it, xored, or compressed.
  * - A pointer one past the end of an object of tu_new does not keep it; of tu_new_array it does.
  * - A plain thread (not a goroutine, nor in tu_blocking_call) that holds such pointers calls tu_gc_attach first,

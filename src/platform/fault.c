@@ -75,6 +75,9 @@ void fault_thread_init(void)
 static struct fault_stop stop_of(void *context)
 {
     mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+    const stack_t *other = &((ucontext_t *)context)->uc_stack;
+    uintptr_t low = (uintptr_t)other->ss_sp;
+    uintptr_t high = other->ss_flags & SS_DISABLE ? low : low + other->ss_size;
 #if defined(__x86_64__)
     /* Behind the 512 bytes of FXSAVE the kernel says whether, and how far, an XSAVE area follows. */
     enum { FXSAVE_BYTES = 512, SOFTWARE_AT = 464, MAGIC = 0x46505853 };
@@ -82,7 +85,9 @@ static struct fault_stop stop_of(void *context)
                             .sp = (uintptr_t)m->gregs[REG_RSP],
                             .registers = m->gregs,
                             .registers_size = sizeof m->gregs,
-                            .vectors = m->fpregs};
+                            .vectors = m->fpregs,
+                            .alternate_low = low,
+                            .alternate_high = high};
     if (m->fpregs) {
         uint32_t software[2];
         memcpy(software, (const char *)m->fpregs + SOFTWARE_AT, sizeof software);

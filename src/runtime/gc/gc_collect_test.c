@@ -11,6 +11,7 @@
 #include "support/testing.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 typedef struct node node;
@@ -354,6 +355,43 @@ TEST(gc_collect, plain_threads)
         }
     }
     tu__collected_verify();
+}
+
+static _Atomic int in_handler;
+
+static void linger(int number)
+{
+    atomic_store(&in_handler, 1);
+    while (atomic_load(&in_handler) == 1) {
+    }
+}
+
+static void *handle_on_alternate_stack(void *arg)
+{
+    static char memory[1 << 16];
+    stack_t alternate = {.ss_sp = memory, .ss_size = sizeof memory};
+    struct sigaction action = {.sa_handler = linger, .sa_flags = SA_ONSTACK};
+    REQUIRE(sigaltstack(&alternate, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+    node *n = make_list(30);
+    REQUIRE(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    return list_is_good(n, 30) ? arg : NULL;
+}
+
+TEST(gc_collect, a_thread_in_a_handler_keeps)
+{
+    pthread_t thread;
+    void *ok = NULL;
+    tu__gc_torture(100000000);
+    REQUIRE(pthread_create(&thread, NULL, handle_on_alternate_stack, &ready) == 0);
+    while (atomic_load(&in_handler) == 0)
+        CHECK_EQ(tu_sleep(TU_MS), 0);
+    for (int i = 0; i < 3; i++) {
+        tu_gc();
+        make_garbage(2000);
+    }
+    atomic_store(&in_handler, 2);
+    pthread_join(thread, &ok);
+    CHECK(ok);
 }
 
 static void in_pool(void *arg)

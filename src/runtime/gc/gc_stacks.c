@@ -19,6 +19,25 @@ TU__RACY static void scan_stack(struct mark_stack *stack, struct g *g, const cha
     tu__mark_words(stack, g->words, g->words + 6); /* until it has begun */
 }
 
+/* The thread was in a handler of the program's on its alternate stack. Where it was interrupted before is in a frame of
+ * the kernel's there, with its registers: marks what all words there point to, and scans its own stack, or any
+ * goroutine's, from the lowest address that is among them. */
+TU__RACY static void scan_alternate(struct mark_stack *stack, const struct gc_thread *t)
+{
+    const char *lowest = t->high;
+    for (uintptr_t at = t->at.sp & ~(sizeof at - 1); at < t->at.alternate_high; at += sizeof at) {
+        const char *word = *(const char *const volatile *)at;
+        tu__mark(stack, word);
+        struct g *g = goroutine_of_stack(word);
+        if (g)
+            scan_stack(stack, g, word - REDZONE);
+        else if (word >= t->low && word < lowest)
+            lowest = word;
+    }
+    if (lowest < t->high)
+        tu__mark_words(stack, lowest - t->low > REDZONE ? lowest - REDZONE : lowest, t->high);
+}
+
 TU__RACY void tu__gc_scan_thread(struct mark_stack *stack, struct gc_thread *t, uint32_t cycle)
 {
     const struct fault_stop *at = &t->at;
@@ -27,7 +46,9 @@ TU__RACY void tu__gc_scan_thread(struct mark_stack *stack, struct gc_thread *t, 
     if (at->vectors)
         tu__mark_words(stack, at->vectors, (const char *)at->vectors + at->vectors_size);
     struct g *g = goroutine_of_stack((const void *)at->sp);
-    if (g) {
+    if (at->sp >= at->alternate_low && at->sp < at->alternate_high) {
+        scan_alternate(stack, t);
+    } else if (g) {
         scan_stack(stack, g, sp);
         atomic_store_explicit(&g->scanned, cycle, memory_order_release);
     } else if (sp >= t->low && sp < t->high) {

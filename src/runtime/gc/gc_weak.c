@@ -16,6 +16,7 @@
 #include "runtime/gc/gc_weak.h"
 
 #include "base/check.h"
+#include "platform/cpu.h"
 #include "platform/thread.h"
 #include "runtime/gc/collector.h"
 #include "runtime/gc/gc_phase.h"
@@ -77,6 +78,25 @@ tu_weak *tu_weak_make(const void *object)
     return ok ? w : NULL;
 }
 
+/* While the collector clears: false if it has just ended. Does not wait for the lock, which a fork may hold that waits
+ * for a stop, which waits for us. */
+static bool get_clearing(const tu_weak *w, uintptr_t *target)
+{
+    while (atomic_load_explicit(&weak.clearing, memory_order_acquire)) {
+        if (!tu__trylock(&weak.lock)) {
+            cpu_pause();
+            continue;
+        }
+        bool clearing = atomic_load_explicit(&weak.clearing, memory_order_relaxed);
+        *target = atomic_load_explicit(&w->target, memory_order_relaxed);
+        if (clearing && !tu__mark_is((const void *)*target))
+            *target = 0; /* the collector has not come so far */
+        tu__unlock(&weak.lock);
+        return true;
+    }
+    return false;
+}
+
 static uintptr_t get(struct gc_thread *t, const tu_weak *w)
 {
     uintptr_t target;
@@ -85,14 +105,7 @@ static uintptr_t get(struct gc_thread *t, const tu_weak *w)
         target = atomic_load_explicit(&w->target, memory_order_relaxed);
         tu__mark(t ? &t->stack : &own, (const void *)target);
         tu__mark_flush(&own);
-    } else if (atomic_load_explicit(&weak.clearing, memory_order_acquire)) {
-        tu__lock(&weak.lock);
-        target = atomic_load_explicit(&w->target, memory_order_relaxed);
-        if (atomic_load_explicit(&weak.clearing, memory_order_relaxed) &&
-            !tu__mark_is((const void *)target))
-            target = 0; /* the collector has not come so far */
-        tu__unlock(&weak.lock);
-    } else {
+    } else if (!get_clearing(w, &target)) {
         target = atomic_load_explicit(&w->target, memory_order_relaxed);
     }
     return target;
