@@ -112,8 +112,11 @@ void tu__cards_read(struct mark_stack *stack, bool scan)
 void tu__cards_note(const void *at, size_t size)
 {
     size_t offset = (uintptr_t)at - tu__card_base;
-    if (size == 0 || offset >= __atomic_load_n(&tu__card_limit, __ATOMIC_ACQUIRE))
+    size_t limit = __atomic_load_n(&tu__card_limit, __ATOMIC_ACQUIRE);
+    if (size == 0 || offset >= limit)
         return;
+    if (size > limit - offset) /* of the manual heap, which may have grown since */
+        size = limit - offset;
     for (size_t card = offset >> CARD_SHIFT; card <= (offset + size - 1) >> CARD_SHIFT; card++)
         __atomic_store_n(&tu__card_table[card], 1, __ATOMIC_RELAXED);
 }

@@ -88,11 +88,13 @@ bool tu__gc_helpers_out(void)
 void tu__gc_work(struct mark_stack *stack)
 {
     call_helpers();
-    for (;;) {
+    for (int spins = 0;; spins++) {
         while (!tu__mark_drain(stack, SLICE))
             tu__mark_share(stack);
         if (atomic_load(&work.inside) == 0 && tu__mark_pool_empty())
             return;
+        if (spins % 1000 == 999)
+            thread_yield(); /* a helper may wait for a core */
         cpu_pause();
     }
 }
