@@ -123,7 +123,7 @@ TU_API TU_MUST_CHECK int tu_gc_cleanup(const void *object, void (*fn)(void *arg)
 TU_API void tu_gc(void);
 
 /* How much the heap may grow over what was alive, before a cycle begins: 100 percent at first, or what the
- * environment's TUCO_GC says (a number, or "off": never but by tu_gc and by the limit). Below 4 MiB none begins.
+ * environment's TUCO_GC says (a number, or "off": never but by tu_gc and by the limit). Below 16 MiB or so none begins.
  * A negative percent: off. Returns the one before. */
 TU_API int tu_gc_set_percent(int percent);
 /* A limit for the bytes of the collected heap, as TUCO_GC_LIMIT (bytes; K, M, G behind the number): near it cycles

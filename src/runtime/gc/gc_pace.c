@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LEAST_GOAL ((size_t)4 << 20)
+#define LEAST_GOAL ((size_t)16 << 20)
 enum { ASSIST_NS = 30000, ASSIST_OBJECTS = 32 };
 
 /* A call of tu_gc: woken when cycle number `cycle` has ended. On the caller's stack. */
