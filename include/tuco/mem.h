@@ -1,6 +1,6 @@
 /* mem.h - the manual heap: what malloc is for, without a header per block.
  *
- * Sizes are rounded up to classes: every 8 bytes to 128, then at most 12.5 % more, to 32 KiB;
+ * Sizes are rounded up to classes: every 8 bytes to 256, then at most 12.5 % more, from 4 to 32 KiB 6.25 %;
  * beyond, to pages of 8 KiB. Each thread has a cache, so that the usual call takes no lock. Any
  * goroutine or plain thread may free what another allocated. Nothing here parks, and nothing sets
  * errno.

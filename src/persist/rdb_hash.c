@@ -7,6 +7,8 @@
 #include "store/shard.h"
 #include "store/types/hash_object.h"
 
+#include <tuco/mem.h>
+
 /* ---- writing ---- */
 
 void rdb_hash_write(struct rdb_writer *w, const struct entry *e)
@@ -157,6 +159,21 @@ static enum rdb_result read_compact(unsigned type, struct slice bytes, struct dr
     return RDB_OK;
 }
 
+/* The store keeps hashes bare (packed.h). */
+static enum rdb_result make_bare(const struct rdb_target *target, struct packed p,
+                                 struct entry **out)
+{
+    unsigned char near[1024];
+    unsigned char *bytes = p.size <= sizeof near ? near : tu_alloc(p.size);
+    if (!bytes)
+        return RDB_NO_MEMORY;
+    struct slice bare = {(const char *)bytes, packed_strip(bytes, p)};
+    enum rdb_result result = rdb_make_bytes(target, TYPE_HASH, ENCODING_PACKED, bare, out);
+    if (bytes != near)
+        tu_free(bytes);
+    return result;
+}
+
 /* Makes the entry, which takes the object. */
 static enum rdb_result finish(struct draft *d, struct entry **out)
 {
@@ -165,8 +182,7 @@ static enum rdb_result finish(struct draft *d, struct entry **out)
         enum rdb_result result = rdb_packed_distinct(p, 2, &d->target->keyspace->secret);
         if (result != RDB_OK)
             return result;
-        return rdb_make_bytes(d->target, TYPE_HASH, ENCODING_PACKED,
-                              (struct slice){(const char *)p.bytes, p.size}, out);
+        return make_bare(d->target, p, out);
     }
     enum rdb_result result = rdb_make_object(d->target, TYPE_HASH, ENCODING_TABLE, d->object, out);
     if (result != RDB_OK)

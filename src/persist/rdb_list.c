@@ -73,8 +73,7 @@ static enum rdb_result read_node(struct rdb_reader *r, unsigned type, struct qui
 /* A quicklist of one node within the limit becomes a packed. */
 static bool is_short(const struct quicklist *q, int64_t fill)
 {
-    return q->nodes == 1 && !q->head->plain &&
-           quicklist_fits(fill, q->head->size + QUICKLIST_FRAME, q->count);
+    return quicklist_is_one(q) && quicklist_fits(fill, q->head->size + QUICKLIST_FRAME, q->count);
 }
 
 enum rdb_result rdb_list_read(struct rdb_reader *r, unsigned type, const struct rdb_target *target,

@@ -19,7 +19,7 @@ bool rdb_packed_begin(struct rdb_packed *p)
     if (!p->owned)
         return false;
     packed_set_count(p->owned, 0);
-    p->view = (struct packed){p->owned, PACKED_HEAD};
+    p->view = packed_from(p->owned, PACKED_HEAD);
     return true;
 }
 
@@ -36,7 +36,7 @@ bool rdb_packed_add(struct rdb_packed *p, struct slice value)
     }
     packed_write(p->owned + p->view.size, value);
     packed_set_count(p->owned, ++p->count);
-    p->view = (struct packed){p->owned, p->view.size + size};
+    p->view = packed_from(p->owned, p->view.size + size);
     return true;
 }
 
@@ -101,8 +101,8 @@ enum rdb_result rdb_packed_of_listpack(struct slice bytes, struct rdb_packed *ou
     if (bytes.size < PACKED_HEAD + LISTPACK_FRAME)
         return RDB_BAD;
     memcpy(&total, bytes.data, sizeof total);
-    struct packed p = {(const unsigned char *)bytes.data + LISTPACK_HEAD,
-                       bytes.size - LISTPACK_FRAME};
+    struct packed p =
+        packed_from((const unsigned char *)bytes.data + LISTPACK_HEAD, bytes.size - LISTPACK_FRAME);
     if (total != bytes.size || (unsigned char)bytes.data[bytes.size - 1] != 0xff ||
         !packed_is_valid(p))
         return RDB_BAD;

@@ -158,7 +158,7 @@ void rdb_write_string(struct rdb_writer *w, struct slice s)
 void rdb_write_listpack(struct rdb_writer *w, struct packed p)
 {
     unsigned char near[256];
-    size_t size = p.size + LISTPACK_FRAME;
+    size_t size = p.size + LISTPACK_FRAME + (p.bare ? packed_sizes(p) : 0);
     unsigned char *frame = size <= sizeof near ? near : tu_alloc(size);
     if (!frame) {
         w->failed = true;
@@ -166,7 +166,10 @@ void rdb_write_listpack(struct rdb_writer *w, struct packed p)
     }
     uint32_t total = (uint32_t)size;
     memcpy(frame, &total, LISTPACK_HEAD);
-    memcpy(frame + LISTPACK_HEAD, p.bytes, p.size);
+    if (p.bare)
+        packed_dress(frame + LISTPACK_HEAD, p);
+    else
+        memcpy(frame + LISTPACK_HEAD, p.bytes, p.size);
     frame[size - 1] = 0xff;
     rdb_write_string(w, (struct slice){(const char *)frame, size});
     if (frame != near)

@@ -31,6 +31,8 @@ enum client_flag {
     CLIENT_MULTI = 1 << 3,             /* between MULTI and EXEC */
     CLIENT_DIRTY_EXEC = 1 << 4,        /* an error while queueing: EXEC will refuse */
     CLIENT_NO_EVICT = 1 << 5,
+    CLIENT_PAUSED = 1 << 15,        /* its next command waits for the end of a pause: pause.h */
+    CLIENT_IMPORT_SOURCE = 1 << 14, /* while import-mode is on it sees keys that are over */
     CLIENT_NO_TOUCH = 1 << 6,
     CLIENT_REPLY_OFF = 1 << 7,
     CLIENT_REPLY_SKIP = 1 << 8,      /* the reply of the command that runs is dropped */

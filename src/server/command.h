@@ -42,14 +42,14 @@ enum command_flag {
     CMD_ASKING = 1 << 11,
     CMD_FAST = 1 << 12,
     CMD_NO_AUTH = 1 << 13,
-    CMD_MAY_REPLICATE = 1 << 14,
-    CMD_NO_ASYNC_LOADING = 1 << 15,
-    CMD_NO_MULTI = 1 << 16,
-    CMD_ALLOW_BUSY = 1 << 17,
-    CMD_MOVABLE_KEYS = 1 << 18,
-    CMD_NO_MANDATORY_KEYS = 1 << 19,
-    CMD_PROTECTED = 1 << 20,
-    /* ours, not printed */
+    CMD_NO_ASYNC_LOADING = 1 << 14,
+    CMD_NO_MULTI = 1 << 15,
+    CMD_ALLOW_BUSY = 1 << 16,
+    CMD_MOVABLE_KEYS = 1 << 17,
+    CMD_NO_MANDATORY_KEYS = 1 << 18,
+    CMD_PROTECTED = 1 << 19,
+    /* not printed */
+    CMD_MAY_REPLICATE = 1 << 23, /* changes something, or is for replicas too, without CMD_WRITE */
     CMD_IMMEDIATE_IN_MULTI =
         1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
 };
@@ -69,6 +69,8 @@ struct call {
     struct args *args;      /* parsed by the row's grammar; NULL when the row has none */
     struct transaction *tx; /* never NULL; db, clock and locks of this call */
     struct reply *reply;
+    size_t request_bytes; /* as they came; of a queued command: EXEC's */
+    size_t reply_start;   /* reply_size before the call; of a queued command: before EXEC's reply */
     bool
         serving; /* the client is blocked, and it is looked whether there is something for it now: blocked.h */
 };
@@ -145,6 +147,9 @@ enum doc_flag { DOC_DEPRECATED = 1 << 0, DOC_SYSCMD = 1 << 1 };
 typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv,
                                  size_t argc, struct args *out, const char **error);
 
+/* True if word `index` must not be shown to others: a password. */
+typedef bool (*command_secret_fn)(const struct slice *argv, size_t argc, size_t index);
+
 enum { COMMAND_ALWAYS_PLAIN = 0xffffffffu }; /* of plain_argc: no number of words needs matching */
 
 struct command {
@@ -166,6 +171,7 @@ struct command {
     const char *const *tips;                  /* NULL-terminated, or NULL */
     const char *const *history;               /* pairs version, text; NULL-terminated, or NULL */
     command_parse_fn parse;                   /* NULL: the grammar decides */
+    command_secret_fn secret;                 /* NULL: every word may be shown */
     uint32_t doc_flags;                       /* enum doc_flag */
     const char *deprecated_since, *replaced_by;
 

@@ -158,7 +158,7 @@ static inline struct slice entry_string(const struct entry *e)
 static inline struct packed entry_packed(const struct entry *e)
 {
     struct slice s = entry_string(e);
-    return (struct packed){(const unsigned char *)s.data, s.size};
+    return (struct packed){(const unsigned char *)s.data, s.size, e->type == TYPE_HASH};
 }
 
 /* A new entry with room for `value_size` (at most ENTRY_INLINE_MAX) bytes of inline value, which the

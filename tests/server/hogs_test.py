@@ -9,7 +9,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from lib import case, server  # noqa: E402
+from lib import case, resp, server  # noqa: E402
 
 
 class Hogs(case.ServerCase):
@@ -79,6 +79,63 @@ class Hogs(case.ServerCase):
         client.call("LCS", "x", "y", "LEN")
         alone = time.monotonic() - begun
         self.answered(("LCS", "x", "y", "LEN"), 3, max(0.2, 2 * alone))
+
+
+    def beside(self, hog):
+        """P99 of GETs in ms while `hog` is called again and again by another client; the best of three attempts."""
+        client, best = self.connect(), 1e9
+        client.call("SET", "other", "value")
+        for _ in range(3):
+            stop, times = threading.Event(), []
+            def work():
+                with self.server.connect() as other:
+                    while not stop.is_set():
+                        hog(other)
+            thread = threading.Thread(target=work)
+            thread.start()
+            end = time.monotonic() + 0.5
+            while time.monotonic() < end:
+                begun = time.monotonic()
+                self.assertEqual(client.call("GET", "other"), b"value")
+                times.append(1000 * (time.monotonic() - begun))
+                time.sleep(0.001)
+            stop.set()
+            thread.join()
+            best = min(best, sorted(times)[len(times) * 99 // 100])
+            if best < 20 or not server.is_tuco():
+                break
+        print("P99 of GETs: %.1f ms" % best)
+        if server.is_tuco() and not server.sanitized():
+            self.assertLess(best, 100)
+
+    def fill(self, *command):
+        client = self.connect()
+        for start in range(0, 100000, 1000):
+            client.call(*command, *(w for i in range(start, start + 1000)
+                                    for w in ((i, "m%06d" % i) if command[0] == "ZADD" else ("f%06d" % i, "v%06d" % i))))
+
+    def test_a_reply_of_many_elements_in_a_loop(self):
+        """A client reads 100,000 fields after one another, as fast as they come."""
+        self.fill("HSET", "hash")
+        size, buffer = len(b"*200000\r\n") + 200000 * len(b"$7\r\nf000000\r\n"), bytearray(1 << 18)
+        def hog(client):
+            client.send(resp.encode([b"HGETALL", b"hash"]))
+            left = size
+            while left > 0:
+                left -= client.socket.recv_into(buffer, min(left, len(buffer)))
+        self.beside(hog)
+
+    def test_a_union_of_large_sets_in_a_loop(self):
+        self.fill("ZADD", "zset:1")
+        self.fill("ZADD", "zset:2")
+        self.beside(lambda client: client.call("ZUNIONSTORE", "union", 2, "zset:1", "zset:2"))
+
+    def test_large_values_are_dropped_in_a_loop(self):
+        self.fill("HSET", "large")
+        def hog(client):
+            client.call("COPY", "large", "copy")
+            client.call("DEL", "copy")
+        self.beside(hog)
 
 
 if __name__ == "__main__":

@@ -65,9 +65,10 @@ static const uint8_t class_of_eighth[129] = {
     [0] = 1,
     EIGHT_CLASSES(1, 0, 1),
     EIGHT_CLASSES(9, 8, 1),
-    EIGHT_CLASSES(17, 16, 2),
-    EIGHT_CLASSES(25, 32, 4),
-    EIGHT_CLASSES(33, 64, 8),
+    EIGHT_CLASSES(17, 16, 1),
+    EIGHT_CLASSES(25, 24, 1),
+    EIGHT_CLASSES(33, 32, 4),
+    EIGHT_CLASSES(41, 64, 8),
 };
 
 /* ---- caches ---- */

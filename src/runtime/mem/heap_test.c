@@ -62,7 +62,7 @@ TEST(size_class, arithmetic)
     for (unsigned class = 2; class < SIZE_CLASS_COUNT; class ++)
         REQUIRE(size_class_bytes(class) > size_class_bytes(class - 1));
     CHECK_EQ(size_class_bytes(1), 8);
-    CHECK_EQ(size_class_bytes(16), 128);
+    CHECK_EQ(size_class_bytes(32), 256);
     CHECK_EQ(size_class_bytes(SIZE_CLASS_COUNT - 1), SIZE_CLASS_LARGEST);
     CHECK_EQ(size_class_of(0), 1);
     for (size_t size = 1; size <= SIZE_CLASS_LARGEST; size++) {

@@ -484,18 +484,18 @@ static void store_hits(struct call *call, const struct query *q, const struct hi
         reply_error(call->reply, ERR_SYNTAX);
         return;
     }
-    struct zset_object *o = zset_result_new(call->tx);
-    bool ok = o != NULL;
+    struct zset_result *r = zset_result_new(call->tx);
+    bool ok = r != NULL;
     for (size_t i = 0; i < count && ok; i++)
-        ok = zset_result_add(o, h->all[i].member,
+        ok = zset_result_add(r, h->all[i].member,
                              q->store_distances ? h->all[i].distance : h->all[i].score);
     if (!ok) {
-        zset_result_free(o);
+        zset_result_free(r);
         handler_error(call, STORE_NO_MEMORY);
         return;
     }
     enum store_result rc =
-        zset_store(call->tx, to, o, q->is_search ? "geosearchstore" : "georadiusstore", &count);
+        zset_store(call->tx, to, r, q->is_search ? "geosearchstore" : "georadiusstore", &count);
     if (rc == STORE_OK)
         reply_integer(call->reply, (int64_t)count);
     else

@@ -141,6 +141,7 @@ static void run_destroy(struct call *call)
         return;
     stream_group_destroy(s, g);
     stream_changed(call->tx, handler_key(call, 0, 2), "xgroup-destroy", 1);
+    stream_awaken(call->tx, handler_key(call, 0, 2));
 }
 
 static void run_createconsumer(struct call *call)

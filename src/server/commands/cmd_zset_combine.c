@@ -112,13 +112,15 @@ static bool parse_options(struct call *call, struct combination *c)
 
 static void reply_result(struct call *call, struct combination *c)
 {
-    struct zset_object *result;
+    struct zset_result *result;
     size_t count = 0;
     static const char *const events[] = {"zunionstore", "zinterstore", "zdiffstore"};
     enum store_result rc =
         zset_combine(call->tx, c->operation, c->aggregate, c->inputs, c->count, &result);
     if (rc == STORE_OK && c->is_store)
         rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], &count);
+    else if (rc == STORE_OK && !zset_result_sort(result))
+        rc = STORE_NO_MEMORY;
     if (rc != STORE_OK) {
         handler_error(call, rc);
     } else if (c->is_store) {
@@ -126,8 +128,9 @@ static void reply_result(struct call *call, struct combination *c)
     } else {
         zset_reply_head(call, zset_result_count(result), c->scores);
         zset_result_each(result, zset_shown(call, c->scores), call->reply);
-        zset_result_free(result);
     }
+    if (!c->is_store)
+        zset_result_free(result);
 }
 
 static void run(struct call *call, struct combination *c)

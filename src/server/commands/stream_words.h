@@ -18,6 +18,8 @@ bool stream_id_word(const struct call *call, struct slice word, struct id *out);
 bool stream_interval_words(const struct call *call, struct slice low_word, struct slice high_word,
                            struct id *low, struct id *high);
 
+enum { STREAM_ID_TEXT = 48 }; /* room for "ms-seq" */
+size_t stream_id_format(struct id id, char text[STREAM_ID_TEXT]);
 void stream_reply_id(const struct call *call, struct id id);
 void stream_reply_entry(const struct call *call, struct stream_entry *e);
 /* The entry of this id as one of an array. False: there is none, and nothing was replied. */

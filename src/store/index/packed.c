@@ -84,7 +84,15 @@ size_t packed_next_slow(struct packed p, size_t at)
 {
     size_t size = element_size(p.bytes + at, p.size - at);
     tu_assert(at < p.size && size > 0);
-    return at + size + tail_size(size);
+    return at + size + (p.bare ? 0 : tail_size(size));
+}
+
+static size_t prev_of_bare(struct packed p, size_t at)
+{
+    size_t before = 0;
+    for (size_t next = PACKED_HEAD; next < at; next = packed_next(p, next))
+        before = next;
+    return before;
 }
 
 size_t packed_prev(struct packed p, size_t at)
@@ -92,6 +100,8 @@ size_t packed_prev(struct packed p, size_t at)
     size_t size;
     if (at <= PACKED_HEAD)
         return 0;
+    if (p.bare)
+        return prev_of_bare(p, at);
     size_t n = read_tail(p.bytes + at, at - PACKED_HEAD, &size);
     tu_assert(n > 0 && size + n <= at - PACKED_HEAD);
     return at - n - size;
@@ -122,7 +132,7 @@ size_t packed_seek(struct packed p, int64_t index)
         index += (int64_t)count;
     if (index < 0 || (size_t)index >= count)
         return p.size;
-    if ((size_t)index <= count / 2) {
+    if (p.bare || (size_t)index <= count / 2) {
         size_t at = packed_first(p);
         while (index-- > 0)
             at = packed_next(p, at);
@@ -273,9 +283,11 @@ bool packed_is_valid(struct packed p)
     memcpy(&said, p.bytes, sizeof said);
     for (size_t at = PACKED_HEAD; at < p.size; count++) {
         size_t size = element_size(p.bytes + at, p.size - at), back;
-        size_t tail = size > 0 ? tail_size(size) : 0;
-        if (tail == 0 || size + tail > p.size - at ||
-            read_tail(p.bytes + at + size + tail, size + tail, &back) != tail || back != size)
+        size_t tail = p.bare ? 0 : tail_size(size);
+        if (size == 0 || size + tail > p.size - at)
+            return false;
+        if (tail > 0 &&
+            (read_tail(p.bytes + at + size + tail, size + tail, &back) != tail || back != size))
             return false;
         at += size + tail;
     }
@@ -299,11 +311,16 @@ static size_t string_head_size(size_t size)
     return size < 64 ? 1 : size < 4096 ? 2 : 5;
 }
 
-size_t packed_item_size(struct slice value)
+static size_t bare_size(struct slice value)
 {
     int64_t integer;
-    size_t size = as_integer(value, &integer) ? integer_size(integer)
-                                              : string_head_size(value.size) + value.size;
+    return as_integer(value, &integer) ? integer_size(integer)
+                                       : string_head_size(value.size) + value.size;
+}
+
+size_t packed_item_size(struct slice value)
+{
+    size_t size = bare_size(value);
     return size + tail_size(size);
 }
 
@@ -342,11 +359,15 @@ static size_t write_string(unsigned char *to, struct slice s)
     return head + s.size;
 }
 
-unsigned char *packed_write(unsigned char *to, struct slice value)
+static size_t write_bare(unsigned char *to, struct slice value)
 {
     int64_t integer;
-    size_t size =
-        as_integer(value, &integer) ? write_integer(to, integer) : write_string(to, value);
+    return as_integer(value, &integer) ? write_integer(to, integer) : write_string(to, value);
+}
+
+unsigned char *packed_write(unsigned char *to, struct slice value)
+{
+    size_t size = write_bare(to, value);
     return write_tail(to + size, size);
 }
 
@@ -362,20 +383,83 @@ unsigned char *packed_write_integer(unsigned char *to, int64_t value)
     return write_tail(to + size, size);
 }
 
-/* ---- changing ---- */
+/* ---- with and without sizes ---- */
+
+/* Copies `size` bytes, in one go where 16 may be read and written. */
+static inline void copy_short(unsigned char *to, const unsigned char *to_end,
+                              const unsigned char *from, const unsigned char *from_end, size_t size)
+{
+    if (size <= 16 && to_end - to >= 16 && from_end - from >= 16)
+        memcpy(to, from, 16);
+    else
+        memcpy(to, from, size);
+}
+
+size_t packed_sizes(struct packed p)
+{
+    size_t bytes = 0;
+    for (size_t at = packed_first(p), next; at < p.size; at = next) {
+        next = packed_next(p, at);
+        bytes += tail_size(next - at);
+    }
+    return bytes;
+}
+
+void packed_dress(unsigned char *to, struct packed p)
+{
+    const unsigned char *from_end = p.bytes + p.size, *to_end = to + p.size;
+    memcpy(to, p.bytes, PACKED_HEAD);
+    to += PACKED_HEAD;
+    for (size_t at = packed_first(p), next; at < p.size; at = next) {
+        next = packed_next(p, at);
+        size_t size = next - at;
+        copy_short(to, to_end, p.bytes + at, from_end, size);
+        if (size < 128) {
+            to[size] = (unsigned char)size;
+            to += size + 1;
+        } else {
+            to = write_tail(to + size, size);
+        }
+    }
+}
+
+size_t packed_strip(unsigned char *to, struct packed p)
+{
+    const unsigned char *from_end = p.bytes + p.size, *begin = to;
+    const unsigned char *to_end = to + p.size - packed_count(p);
+    memcpy(to, p.bytes, PACKED_HEAD);
+    to += PACKED_HEAD;
+    for (size_t at = packed_first(p), next; at < p.size; at = next) {
+        next = packed_next(p, at);
+        size_t size = next - at <= 128 ? next - at - 1 : element_size(p.bytes + at, p.size - at);
+        copy_short(to, to_end, p.bytes + at, from_end, size);
+        to += size;
+    }
+    return (size_t)(to - begin);
+}
+
+static size_t room_for(struct packed p, struct slice value)
+{
+    return p.bare ? bare_size(value) : packed_item_size(value);
+}
+
+static unsigned char *write_to(struct packed p, unsigned char *to, struct slice value)
+{
+    return p.bare ? to + write_bare(to, value) : packed_write(to, value);
+}
 
 bool packed_insert(const struct packed_store *store, struct packed p, size_t at,
                    const struct slice *values, size_t count)
 {
     size_t bytes = 0, before = packed_count(p);
     for (size_t i = 0; i < count; i++)
-        bytes += packed_item_size(values[i]);
+        bytes += room_for(p, values[i]);
     unsigned char *base = store->hole(store->owner, at, 0, bytes);
     if (!base)
         return false;
     unsigned char *to = base + at;
     for (size_t i = 0; i < count; i++)
-        to = packed_write(to, values[i]);
+        to = write_to(p, to, values[i]);
     packed_set_count(base, before + count);
     return true;
 }
@@ -384,9 +468,9 @@ bool packed_replace(const struct packed_store *store, struct packed p, size_t at
                     struct slice value)
 {
     unsigned char *base =
-        store->hole(store->owner, at, packed_next(p, at) - at, packed_item_size(value));
+        store->hole(store->owner, at, packed_next(p, at) - at, room_for(p, value));
     if (base)
-        packed_write(base + at, value);
+        write_to(p, base + at, value);
     return base != NULL;
 }
 

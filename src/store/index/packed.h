@@ -12,6 +12,9 @@
  *     1110xxxx + 1 + ..  string up to 4095           11110100 + 8   int64
  *     11110000 + 4 + ..  string up to 4 GiB
  *
+ * Where only few ask for what is before an element, the sizes at the ends are left out (`bare`): small hashes, and the
+ * nodes in the middle of a list. packed_prev then walks from the beginning.
+ *
  * A string that is an int64 in canonical form is always held as an integer.
  *
  * Reading is pure. Changing goes through a struct packed_store, because who owns the bytes differs: an
@@ -30,8 +33,14 @@
 
 struct packed {
     const unsigned char *bytes;
-    size_t size; /* the count included */
+    size_t size : 63; /* the count included */
+    size_t bare : 1;  /* elements without their sizes behind them */
 };
+
+static inline struct packed packed_from(const unsigned char *bytes, size_t size)
+{
+    return (struct packed){bytes, size, 0};
+}
 
 enum { PACKED_HEAD = 2, PACKED_UNCOUNTED = UINT16_MAX };
 
@@ -55,7 +64,7 @@ static inline size_t packed_next(struct packed p, size_t at)
     unsigned b = p.bytes[at];
     if (__builtin_expect(b >= 0xc0, 0))
         return packed_next_slow(p, at);
-    return at + 2 + (b >= 0x80 ? b & 0x3f : 0); /* head, short string, size of both */
+    return at + 2 - p.bare + (b >= 0x80 ? b & 0x3f : 0); /* head, short string, size of both */
 }
 /* The element before the one at `at` (or before the end); 0: there is none. */
 size_t packed_prev(struct packed p, size_t at);
@@ -70,7 +79,7 @@ bool packed_equals(const struct packed_item *item, struct slice value);
 /* Whole elements from beginning to end, each readable both ways, as many as the count says. */
 bool packed_is_valid(struct packed p);
 
-/* Bytes that this value takes as an element. */
+/* Bytes that this value takes as an element with its size. */
 size_t packed_item_size(struct slice value);
 /* Writes it: packed_item_size bytes. Returns the end. */
 unsigned char *packed_write(unsigned char *to, struct slice value);
@@ -78,6 +87,13 @@ unsigned char *packed_write(unsigned char *to, struct slice value);
 size_t packed_integer_size(int64_t value);
 unsigned char *packed_write_integer(unsigned char *to, int64_t value);
 void packed_set_count(unsigned char *bytes, size_t count);
+
+/* How many bytes the sizes would take that a bare packed has not. */
+size_t packed_sizes(struct packed p);
+/* Writes a bare one with the sizes, p.size + packed_sizes(p) bytes. */
+void packed_dress(unsigned char *to, struct packed p);
+/* Writes one with sizes bare: at most p.size - packed_count(p) bytes. Returns how many. */
+size_t packed_strip(unsigned char *to, struct packed p);
 
 /* Who owns the bytes. `hole` replaces `removed` bytes at `at` by `inserted` undefined ones and returns
  * the new beginning of all, or NULL: out of memory, nothing has changed. */

@@ -10,6 +10,7 @@
 struct buffer {
     unsigned char *bytes;
     size_t size;
+    bool bare;
 };
 
 static unsigned char *hole(void *owner, size_t at, size_t removed, size_t inserted)
@@ -27,12 +28,12 @@ static unsigned char *hole(void *owner, size_t at, size_t removed, size_t insert
 
 static struct packed view(const struct buffer *b)
 {
-    return (struct packed){b->bytes, b->size};
+    return (struct packed){b->bytes, b->size, b->bare};
 }
 
 static struct buffer empty(void)
 {
-    return (struct buffer){calloc(1, PACKED_HEAD), PACKED_HEAD};
+    return (struct buffer){calloc(1, PACKED_HEAD), PACKED_HEAD, false};
 }
 
 static void append(struct buffer *b, struct slice value)
@@ -91,16 +92,15 @@ TEST(packed, known_bytes)
     }
 }
 
-/* Strings around each limit of the heads and of the sizes behind. */
-TEST(packed, every_size_is_read_both_ways)
+/* Strings around each limit of the heads and of the sizes behind; the two forms give each other. */
+static struct buffer every_size(const char *bytes, bool bare)
 {
     static const size_t sizes[] = {0,     1,     62,      63,      64,     125,   126,
                                    127,   128,   4094,    4095,    4096,   16376, 16377,
                                    16378, 16383, 2097145, 2097149, 2097155};
     enum { COUNT = sizeof sizes / sizeof *sizes };
-    char *bytes = malloc(1 << 22);
-    memset(bytes, 'x', 1 << 22);
     struct buffer b = empty();
+    b.bare = bare;
     for (size_t i = 0; i < COUNT; i++)
         append(&b, (struct slice){bytes, sizes[i]});
     CHECK(packed_is_valid(view(&b)));
@@ -116,8 +116,52 @@ TEST(packed, every_size_is_read_both_ways)
     CHECK_EQ(packed_prev(view(&b), at), 0);
     CHECK_EQ(packed_seek(view(&b), COUNT), b.size);
     CHECK_EQ(packed_seek(view(&b), -COUNT - 1), b.size);
-    free(b.bytes);
+    return b;
+}
+
+TEST(packed, every_size_is_read_both_ways)
+{
+    char *bytes = malloc(1 << 22);
+    memset(bytes, 'x', 1 << 22);
+    struct buffer dressed = every_size(bytes, false), bare = every_size(bytes, true);
+    unsigned char *to = malloc(dressed.size);
+    CHECK_EQ(packed_strip(to, view(&dressed)), bare.size);
+    CHECK(memcmp(to, bare.bytes, bare.size) == 0);
+    CHECK_EQ(bare.size + packed_sizes(view(&bare)), dressed.size);
+    packed_dress(to, view(&bare));
+    CHECK(memcmp(to, dressed.bytes, dressed.size) == 0);
+    free(dressed.bytes);
+    free(bare.bytes);
+    free(to);
     free(bytes);
+}
+
+/* Short elements of all sizes in blocks that end where they must: a sanitizer watches. */
+TEST(packed, forms_of_short_elements)
+{
+    for (size_t size = 0; size < 40; size++) {
+        struct buffer dressed = empty(), bare = empty();
+        bare.bare = true;
+        for (size_t i = 0; i <= size; i++) {
+            struct slice value = {"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyz",
+                                  i % 7 + size / 2};
+            append(&dressed, value);
+            append(&bare, value);
+        }
+        unsigned char *stripped = malloc(bare.size), *again = malloc(dressed.size);
+        CHECK_EQ(packed_strip(stripped, view(&dressed)), bare.size);
+        CHECK(memcmp(stripped, bare.bytes, bare.size) == 0);
+        packed_dress(again, view(&bare));
+        CHECK(memcmp(again, dressed.bytes, dressed.size) == 0);
+        struct packed_store store = {hole, &bare};
+        CHECK(packed_replace(&store, view(&bare), packed_first(view(&bare)), SLICE("new")));
+        packed_remove(&store, view(&bare), packed_seek(view(&bare), -1), 1);
+        CHECK(packed_is_valid(view(&bare)) && packed_count(view(&bare)) == size);
+        free(stripped);
+        free(again);
+        free(dressed.bytes);
+        free(bare.bytes);
+    }
 }
 
 /* The value number i of a mixture in which names of one size stand beside those of many. */
@@ -187,7 +231,7 @@ TEST(packed, finds_every_second)
 TEST(packed, more_than_the_header_counts)
 {
     enum { MANY = PACKED_UNCOUNTED + 10 };
-    struct buffer b = {malloc(PACKED_HEAD + 2 * MANY), PACKED_HEAD + 2 * MANY};
+    struct buffer b = {malloc(PACKED_HEAD + 2 * MANY), PACKED_HEAD + 2 * MANY, false};
     for (size_t i = 0; i < MANY; i++)
         packed_write(b.bytes + PACKED_HEAD + 2 * i, SLICE("5"));
     packed_set_count(b.bytes, MANY);
@@ -208,7 +252,7 @@ TEST(packed, hostile_bytes)
     unsigned valid = 0;
     for (int round = 0; round < 200000; round++) {
         size_t size = random_below(&r, 24);
-        struct buffer b = {malloc(size ? size : 1), size};
+        struct buffer b = {malloc(size ? size : 1), size, false};
         for (size_t i = 0; i < size; i++)
             b.bytes[i] =
                 (unsigned char)(random_below(&r, 3) ? random_below(&r, 6) : random_below(&r, 256));

@@ -5,7 +5,8 @@
  * of arrays of some KiB does neither. A tree over the nodes (index in O(log n)) was rejected: a million elements are
  * two thousand nodes, which a walk passes in microseconds, and every push would pay for it.
  *
- * The blocks of nodes at the ends have slack; a node that gets a neighbour beyond it gives its slack back.
+ * The blocks of nodes at the ends have slack; a node that gets a neighbour beyond it gives its slack back, and the sizes
+ * behind its elements: of a list of short elements that is a fifteenth. They cost a copy of the node when it becomes the tail.
  */
 #include "store/index/quicklist.h"
 
@@ -47,11 +48,17 @@ static bool is_huge(struct slice value, int64_t fill)
     return value.size > byte_limit(fill);
 }
 
+/* Bytes of a packed node as a listpack would count them. */
+static size_t dressed_size(const struct quicklist_node *node)
+{
+    return node->size + (node->bare ? packed_sizes(quicklist_packed(node)) : 0);
+}
+
 /* One more element of this size may go into the node. */
 static bool has_room(const struct quicklist_node *node, struct slice value, int64_t fill)
 {
     return node && !node->plain && !is_huge(value, fill) &&
-           quicklist_fits(fill, node->size + QUICKLIST_FRAME + value.size + ELEMENT_EXTRA,
+           quicklist_fits(fill, dressed_size(node) + QUICKLIST_FRAME + value.size + ELEMENT_EXTRA,
                           (size_t)node->count + 1);
 }
 
@@ -110,6 +117,49 @@ static void trim_node(struct quicklist_node *node)
         if (moved)
             node->bytes = moved;
     }
+}
+
+/* Leaves the sizes out, if there is memory for that. */
+static void strip_node(struct quicklist_node *node)
+{
+    struct packed p = quicklist_packed(node);
+    if (node->plain || node->bare)
+        return;
+    unsigned char *bytes = tu_alloc(p.size - node->count);
+    if (!bytes)
+        return;
+    node->size = packed_strip(bytes, p);
+    tu_free(node->bytes);
+    node->bytes = bytes;
+    node->bare = true;
+    trim_node(node);
+}
+
+/* False: out of memory. */
+static bool dress_node(struct quicklist_node *node)
+{
+    struct packed p = quicklist_packed(node);
+    if (node->plain || !node->bare)
+        return true;
+    size_t size = p.size + packed_sizes(p);
+    unsigned char *bytes = tu_alloc(size);
+    if (!bytes)
+        return false;
+    packed_dress(bytes, p);
+    tu_free(node->bytes);
+    node->bytes = bytes;
+    node->size = size;
+    node->bare = false;
+    return true;
+}
+
+/* A node that is not at an end, or not any more, takes no more memory than it must. */
+static void settle_node(struct quicklist_node *node)
+{
+    if (node->prev && node->next)
+        strip_node(node);
+    else
+        trim_node(node);
 }
 
 /* Puts it beside `at` (NULL: as the only one), with its elements. */
@@ -212,7 +262,10 @@ bool quicklist_append_packed(struct quicklist *q, struct packed p)
     if (!node)
         return false;
     memcpy(node->bytes + PACKED_HEAD, p.bytes + PACKED_HEAD, p.size - PACKED_HEAD);
+    node->bare = p.bare;
     link_node(q, q->tail, true, node);
+    if (node->prev)
+        settle_node(node->prev);
     return true;
 }
 
@@ -235,6 +288,11 @@ struct quicklist *quicklist_of_packed(struct packed p)
         return NULL;
     }
     return q;
+}
+
+bool quicklist_is_one(const struct quicklist *q)
+{
+    return q->nodes == 1 && !q->head->plain && dress_node(q->head);
 }
 
 void quicklist_free(struct quicklist *q)
@@ -300,6 +358,7 @@ static struct quicklist_at at_last(struct quicklist_node *node)
 {
     if (!node || node->plain)
         return at_first(node);
+    (void)dress_node(node); /* else it takes longer */
     return (struct quicklist_at){node, packed_prev(quicklist_packed(node), node->size)};
 }
 
@@ -323,7 +382,7 @@ struct quicklist_at quicklist_seek(const struct quicklist *q, int64_t index)
     }
     for (node = q->tail, from_end = q->count - i; from_end > node->count; node = node->prev)
         from_end -= node->count;
-    return at_index(node, node->count - from_end);
+    return from_end == 1 ? at_last(node) : at_index(node, node->count - from_end);
 }
 
 void quicklist_get(struct quicklist_at at, struct packed_item *out)
@@ -352,6 +411,7 @@ struct quicklist_at quicklist_prev(struct quicklist_at at)
         at.offset = packed_prev(quicklist_packed(at.node), at.offset);
         if (at.offset > 0)
             return at;
+        settle_node(at.node);
     }
     return at_last(at.node->prev);
 }
@@ -372,14 +432,16 @@ bool quicklist_push(struct quicklist *q, enum quicklist_end end, struct slice va
 {
     bool tail = end == QUICKLIST_TAIL;
     struct quicklist_node *at = tail ? q->tail : q->head;
+    if (at && !dress_node(at))
+        return false;
     if (has_room(at, value, fill))
         return insert_into(q, at, tail ? at->size : PACKED_HEAD, value, fill);
     struct quicklist_node *node = new_element_node(value, fill);
     if (!node)
         return false;
-    if (at)
-        trim_node(at);
     link_node(q, at, tail, node);
+    if (at)
+        settle_node(at);
     return true;
 }
 
@@ -391,8 +453,10 @@ static struct quicklist_node *copy_tail(const struct quicklist_node *node, size_
     for (size_t at = offset; at < p.size; at = packed_next(p, at))
         count++;
     struct quicklist_node *tail = new_packed_node(p.size - offset, count);
-    if (tail)
+    if (tail) {
         memcpy(tail->bytes + PACKED_HEAD, p.bytes + offset, p.size - offset);
+        tail->bare = p.bare;
+    }
     return tail;
 }
 
@@ -408,7 +472,7 @@ static void cut_tail(struct quicklist *q, struct quicklist_node *node, size_t of
 static bool may_merge(const struct quicklist_node *a, const struct quicklist_node *b, int64_t fill)
 {
     return a && b && !a->plain && !b->plain &&
-           quicklist_fits(fill, a->size + b->size - PACKED_HEAD + QUICKLIST_FRAME,
+           quicklist_fits(fill, dressed_size(a) + dressed_size(b) - PACKED_HEAD + QUICKLIST_FRAME,
                           (size_t)a->count + b->count);
 }
 
@@ -417,7 +481,7 @@ static bool may_merge(const struct quicklist_node *a, const struct quicklist_nod
 static struct quicklist_node *merge(struct quicklist *q, struct quicklist_node *a, int64_t fill)
 {
     struct quicklist_node *b = a->next;
-    if (!may_merge(a, b, fill))
+    if (!may_merge(a, b, fill) || (a->bare != b->bare && (!dress_node(a) || !dress_node(b))))
         return a;
     size_t end = a->size, more = b->size - PACKED_HEAD;
     struct owner owner = {a, byte_limit(fill)};

@@ -7,6 +7,10 @@
  * when a list is short enough to become a packed again, which OBJECT ENCODING shows. Sizes are therefore counted as a
  * listpack has them, with its frame.
  *
+ * Nodes between others are bare (packed.h): they lose a byte an element, and get it back when they become the tail, when
+ * something is pushed or inserted there, and while somebody walks backwards through them. In the sizes that limits are
+ * about, a bare node is never compared.
+ *
  * Both ends are O(1); an index skips whole nodes from the nearer end. Functions that return bool say false when out of
  * memory: then nothing has changed. Values must not lie in the list. Any change invalidates positions and slices, but
  * for the position that it gives back.
@@ -24,7 +28,7 @@ struct quicklist_node {
     unsigned char *bytes; /* a packed, or the element's bytes */
     size_t size;          /* bytes in use */
     uint32_t count;       /* elements */
-    bool plain;
+    bool plain, bare;
 };
 
 struct quicklist {
@@ -57,13 +61,15 @@ bool quicklist_fits_half(int64_t fill, size_t bytes, size_t count);
 struct quicklist *quicklist_new(void);
 /* One node with a copy of these elements (none: no node). */
 struct quicklist *quicklist_of_packed(struct packed p);
+/* True if all elements lie in one packed, with the sizes: quicklist_packed(q->head). */
+bool quicklist_is_one(const struct quicklist *q);
 void quicklist_free(struct quicklist *q);
 struct quicklist *quicklist_copy(const struct quicklist *q);
 size_t quicklist_memory(const struct quicklist *q);
 /* The node as a packed; not for plain ones. */
 static inline struct packed quicklist_packed(const struct quicklist_node *node)
 {
-    return (struct packed){node->bytes, node->size};
+    return (struct packed){node->bytes, node->size, node->bare};
 }
 /* Aborts if something is wrong. For tests. */
 void quicklist_verify(const struct quicklist *q);

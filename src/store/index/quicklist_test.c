@@ -178,7 +178,7 @@ TEST(quicklist, of_packed_and_limits)
     unsigned char bytes[64] = {0}, *end = bytes + PACKED_HEAD;
     end = packed_write(packed_write(end, SLICE("one")), SLICE("2"));
     packed_set_count(bytes, 2);
-    struct quicklist *q = quicklist_of_packed((struct packed){bytes, (size_t)(end - bytes)});
+    struct quicklist *q = quicklist_of_packed(packed_from(bytes, (size_t)(end - bytes)));
     REQUIRE(q);
     CHECK(q->count == 2 && q->nodes == 1 && is_at(quicklist_seek(q, -2), SLICE("one")));
     CHECK(quicklist_seek(q, 2).node == NULL && quicklist_seek(q, -3).node == NULL);

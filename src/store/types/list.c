@@ -60,7 +60,7 @@ static void make_small(const struct transaction *tx, struct found *f)
     if (is_packed(f))
         return;
     struct quicklist *q = value_object(f);
-    if (q->nodes != 1 || q->head->plain ||
+    if (!quicklist_is_one(q) ||
         !quicklist_fits_half(fill_of(tx), q->head->size + QUICKLIST_FRAME, q->count))
         return;
     struct packed p = quicklist_packed(q->head);

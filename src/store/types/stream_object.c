@@ -29,7 +29,7 @@ struct stream_node {
 
 static struct packed packed_of(const struct stream_node *n)
 {
-    return (struct packed){n->bytes, n->size};
+    return packed_from(n->bytes, n->size);
 }
 
 static int64_t integer_at(struct packed p, size_t at)
