@@ -156,12 +156,16 @@ TU_END_DECLS
 /* TU_TYPE(type, pointer fields...): describes a type, named by one identifier, at file scope where it is complete. A
  * field may be a pointer, an array of pointers, or a structure of pointers only; fields inside of others are named
  * as in offsetof (`key.name`). At most 16. Fields that are not named are not seen as pointers. It may stand in several files, and in headers. */
-#define TU_TYPE(type, ...)                                                                  \
-    __attribute__((unused)) static const struct tu__pointers tu__pointers_##type[] = {      \
-        tu__paste_gc(tu__pointers_, tu__count_gc(__VA_ARGS__))(type, ##__VA_ARGS__){0, 0}}; \
-    __attribute__((unused)) static tu_type tu__type_##type = {                              \
-        #type, (uint32_t)sizeof(type),                                                      \
-        (uint32_t)(sizeof tu__pointers_##type / sizeof tu__pointers_##type[0] - 1),         \
+#define TU_TYPE(...)                          \
+    tu__type_gc(tu__first_gc(__VA_ARGS__, 0), \
+                tu__paste_gc(tu__pointers_, tu__count_gc(__VA_ARGS__))(__VA_ARGS__){0, 0})
+#define tu__type_gc(...) tu__type_gc_(__VA_ARGS__)
+#define tu__type_gc_(type, ...)                                                        \
+    __attribute__((unused)) static const struct tu__pointers tu__pointers_##type[] = { \
+        __VA_ARGS__};                                                                  \
+    __attribute__((unused)) static tu_type tu__type_##type = {                         \
+        #type, (uint32_t)sizeof(type),                                                 \
+        (uint32_t)(sizeof tu__pointers_##type / sizeof tu__pointers_##type[0] - 1),    \
         tu__pointers_##type, TU__OWN_SLAB}
 /* TU_POINTER_TYPE(type): the same for a type that is a pointer, to make arrays of: `typedef node *const node_ref;
  * TU_POINTER_TYPE(node_ref); node_ref *row = tu_new_array(node_ref, 100); tu_set(&row[5], n);` */
@@ -224,6 +228,7 @@ static inline void tu__set(T *const volatile *slot, typename tu__same<T>::type *
                       n, ...)                                                                    \
     n
 #define tu__count_gc(...) \
-    tu__count_gc_(_, ##__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define tu__paste_gc_(a, b) a##b
-#define tu__paste_gc(a, b)  tu__paste_gc_(a, b)
+    tu__count_gc_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
+#define tu__first_gc(a, ...) a
+#define tu__paste_gc_(a, b)  a##b
+#define tu__paste_gc(a, b)   tu__paste_gc_(a, b)

@@ -379,7 +379,8 @@ void *tu__collected_large(const tu_type *type, size_t size)
         return NULL;
     char *object = tu__span_start(s);
     if (!s->zero)
-        memset(object, 0, pages << PAGE_SHIFT); /* the rest as well: it is scanned, and may be used */
+        memset(object, 0,
+               pages << PAGE_SHIFT); /* the rest as well: it is scanned, and may be used */
     return object;
 }
 
