@@ -101,10 +101,10 @@ static inline size_t next_of(struct packed p, size_t at)
     static const uint8_t integer_sizes[16] = {[1] = 3, [2] = 4, [3] = 5, [4] = 9};
     unsigned b = p.bytes[at];
     if (b < 0xc0)
-        return at + 2 + (b >= 0x80 ? b & 0x3f : 0);
+        return at + 2 - p.bare + (b >= 0x80 ? b & 0x3f : 0);
     if (b < 0xe0)
-        return at + 3;
-    return b > 0xf0 ? at + integer_sizes[b & 15] + 1 : next_of_long(p, at);
+        return at + 3 - p.bare;
+    return b > 0xf0 ? at + integer_sizes[b & 15] + 1 - p.bare : next_of_long(p, at);
 }
 
 size_t packed_next_slow(struct packed p, size_t at)
