@@ -93,7 +93,8 @@ void client_reset(struct client *c)
         watch_clear(&c->watcher, c->server->keyspace);
     client_set_flags(c, 0,
                      CLIENT_AUTHENTICATED | CLIENT_NO_TOUCH | CLIENT_NO_EVICT | CLIENT_REPLY_OFF |
-                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT);
+                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT |
+                         CLIENT_READONLY);
     if (config->requirepass[0] == '\0')
         client_set_flags(c, CLIENT_AUTHENTICATED, 0);
     client_store(c->db, 0);
@@ -152,6 +153,8 @@ void client_flag_letters(const struct client *c, char out[16])
         *to++ = 'A';
     if (flags & CLIENT_UNIX)
         *to++ = 'U';
+    if (flags & CLIENT_READONLY)
+        *to++ = 'r';
     if (flags & CLIENT_NO_EVICT)
         *to++ = 'e';
     if (flags & CLIENT_IMPORT_SOURCE)
@@ -179,7 +182,7 @@ void client_address(const struct client *c, bool local, struct text *out)
 size_t client_memory(const struct client *c)
 {
     return sizeof *c + client_load(c->input_bytes) + client_load(c->output_bytes) +
-           client_load(c->multi_bytes) + client_load(c->watched) * (size_t)64;
+           client_load(c->multi_bytes) + client_load(c->watched) * (size_t)64 + blocked_memory(c);
 }
 
 static const char *or_empty(const char *string, bool redact)

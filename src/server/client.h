@@ -39,8 +39,9 @@ enum client_flag {
     CLIENT_REPLY_SKIP_NEXT = 1 << 9, /* CLIENT REPLY SKIP was run: the next one's */
     CLIENT_UNIX = 1 << 10,           /* came by the unix socket */
     CLIENT_CAPA_REDIRECT = 1 << 11,
-    CLIENT_IN_EXEC = 1 << 12, /* EXEC runs its commands */
-    CLIENT_BLOCKED = 1 << 13, /* nothing more is executed until blocked_settle says so */
+    CLIENT_IN_EXEC = 1 << 12,  /* EXEC runs its commands */
+    CLIENT_BLOCKED = 1 << 13,  /* nothing more is executed until blocked_settle says so */
+    CLIENT_READONLY = 1 << 16, /* READONLY: content with what a replica has */
 };
 
 /* Input that does not make a whole command yet; exists only then. */

@@ -102,7 +102,7 @@ struct key_spec {
     int keynum_index, first_key, keynum_step; /* KEYNUM: relative to the begin position */
     const char *notes;
 };
-/* The common ones: one key at a word; keys from a word to the end, every `step` words. */
+/* The common ones: one key at a word; keys from a word to the end, each the first of `words_each` words. */
 #define KEY_AT(word, flag_bits)                                                \
     {                                                                          \
         .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
@@ -112,6 +112,12 @@ struct key_spec {
     {                                                                          \
         .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
         .find = KEY_FIND_RANGE, .last = -1, .step = (words_each)               \
+    }
+/* The number of keys at a word, then the keys. */
+#define KEYS_COUNTED(word, words_each, flag_bits)                                               \
+    {                                                                                           \
+        .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                  \
+        .find = KEY_FIND_KEYNUM, .keynum_index = 0, .first_key = 1, .keynum_step = (words_each) \
     }
 
 /* Categories, in the order in which COMMAND INFO prints them. */
@@ -193,6 +199,10 @@ struct command_family {
     const struct command *rows;
     size_t count;
 };
+/* What every row of a family has in common, and what none goes without. */
+#define ROW_ON_KEYS(command_name, handler, words, group_name, acl_class, version, cost) \
+    .name = (command_name), .run = (handler), .arity = (words), .acl = (acl_class),     \
+    .scope = SCOPE_KEYS, .group = (group_name), .since = (version), .complexity = (cost)
 /* The parts of a row that are arrays, written in place (server/arguments.h has ROW_ARGS). */
 #define ROW__SIZE(type, ...) (sizeof((const type[]){__VA_ARGS__}) / sizeof(type))
 #define ROW_KEYS(...)                               \

@@ -39,6 +39,7 @@
     "RESP "                                                                                    \
     "protocol version at the same time"
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERR_NO_CLUSTER  "ERR This instance has cluster support disabled"
 #define ERR_NO_CLIENT   "ERR No such client"
 #define ERR_PROTECTED_MODE                                                                        \
     "DENIED Running in protected mode because protected mode is enabled and no password is set "  \

@@ -368,9 +368,6 @@ static void run_xpending(struct call *call)
 
 /* ---- rows ---- */
 
-#define STREAM_ROW(command_name, handler, words, version, cost)                    \
-    .name = (command_name), .run = (handler), .arity = (words), .acl = ACL_STREAM, \
-    .scope = SCOPE_KEYS, .group = "stream", .since = (version), .complexity = (cost)
 #define NEW_ID ARG_ONEOF("id-selector", (), ARG_STRING("id"), ARG_TOKEN("new-id", "$"))
 
 static const struct command rows[] = {

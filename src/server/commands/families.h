@@ -9,6 +9,7 @@
 
 #define COMMAND_FAMILIES(X) \
     X(bitmap)               \
+    X(cluster)              \
     X(command)              \
     X(command_log)          \
     X(config)               \
