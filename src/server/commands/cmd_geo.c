@@ -513,8 +513,8 @@ static void store_hits(struct call *call, const struct query *q, const struct hi
         handler_error(call, STORE_NO_MEMORY);
         return;
     }
-    enum store_result rc =
-        zset_store(call->tx, to, r, q->is_search ? "geosearchstore" : "georadiusstore", &count);
+    enum store_result rc = zset_store(
+        call->tx, to, r, q->is_search ? "geosearchstore" : "georadiusstore", true, &count);
     if (rc == STORE_OK)
         reply_integer(call->reply, (int64_t)count);
     else
