@@ -244,7 +244,7 @@ class Reader:
         elif plain.startswith("typedef"):
             m = re.search(r"\(\*(\w+)\)|(\w+)\s*;$", plain)
             self.add(Item("typedef", m.group(1) or m.group(2), text.strip()))
-        elif re.match(r"_Static_assert\b|static_assert\b|static ", plain):
+        elif re.match(r"_Static_assert\b|static_assert\b|static |TU_TYPE\(", plain):
             self.last = None  # a check, or data of the macros
         else:
             m = re.match(r"(struct|enum|union) (\w+)", plain)

@@ -167,3 +167,24 @@ GO_TEST(cplusplus, timers_and_semaphores)
     tu_loop_free(loop);
     CHECK_EQ(posted.load(), 8);
 }
+
+TU_TYPE(int);
+TU_SLICE(cxx_ints, int);
+TU_MAP(cxx_ages, tu_string, int);
+
+TEST(cplusplus, collected_containers)
+{
+    cxx_ints s = tu_make_slice(cxx_ints, 0, 2);
+    for (int i = 0; i < 100; i++)
+        CHECK_EQ(tu_append(cxx_ints, &s, i), 0);
+    tu_slice_set(cxx_ints, s, 5, 55);
+    cxx_ints part = tu_sub(cxx_ints, s, 5, 7);
+    CHECK_EQ(tu_at(part, 0), 55);
+    cxx_ages *m = tu_make_map(cxx_ages, 0);
+    CHECK_EQ(tu_map_set(cxx_ages, m, tu_concat(TU_STRING("a"), TU_STRING("b")), 7), 0);
+    int *found = tu_map_get(cxx_ages, m, TU_STRING("ab"));
+    CHECK(found && *found == 7);
+    int sum = 0;
+    tu_map_each(cxx_ages, m, e) sum += *e.value;
+    CHECK_EQ(sum, 7);
+}
