@@ -1,7 +1,7 @@
 /* murmur_hash.c - see murmur_hash.h. Words are little-endian on every machine: the hash is part of a format. */
 #include "base/murmur_hash.h"
 
-#include <string.h>
+#include "base/little_endian.h"
 
 #define MULTIPLIER UINT64_C(0xc6a4a7935bd1e995)
 
@@ -15,16 +15,11 @@ static uint64_t mix(uint64_t word)
 uint64_t murmur_hash_64a(const void *bytes, size_t size, uint64_t seed)
 {
     const unsigned char *p = bytes;
-    uint64_t hash = seed ^ size * MULTIPLIER, word;
-    for (; size >= 8; size -= 8, p += 8) {
-        memcpy(&word, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-        word = __builtin_bswap64(word);
-#endif
-        hash = (hash ^ mix(word)) * MULTIPLIER;
-    }
+    uint64_t hash = seed ^ size * MULTIPLIER;
+    for (; size >= 8; size -= 8, p += 8)
+        hash = (hash ^ mix(load_le64(p))) * MULTIPLIER;
     if (size > 0) {
-        word = 0;
+        uint64_t word = 0;
         while (size-- > 0)
             word = word << 8 | p[size];
         hash = (hash ^ word) * MULTIPLIER;

@@ -6,7 +6,7 @@
  */
 #include "base/siphash.h"
 
-#include <string.h>
+#include "base/little_endian.h"
 
 #define ROTATE(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 
@@ -28,16 +28,6 @@ static inline __attribute__((always_inline)) void round_once(struct words *w)
     w->v2 = ROTATE(w->v2, 32);
 }
 
-static inline uint64_t load64(const unsigned char *p)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    return x;
-}
-
 /* The last size % 8 bytes, little endian. With eight bytes or more before the end, one load that
  * ends exactly at the end, shifted, saves the loop. */
 static inline uint64_t load_tail(const unsigned char *end, size_t left, size_t size)
@@ -45,7 +35,7 @@ static inline uint64_t load_tail(const unsigned char *end, size_t left, size_t s
     if (left == 0)
         return 0;
     if (size >= 8)
-        return load64(end - 8) >> (8 * (8 - left));
+        return load_le64(end - 8) >> (8 * (8 - left));
     uint64_t x = 0;
     for (size_t i = 0; i < left; i++)
         x |= (uint64_t)(end - left)[i] << (8 * i);
@@ -61,7 +51,7 @@ siphash(const struct siphash_key *key, const void *data, size_t size, int c_roun
     const unsigned char *p = data;
     size_t whole = size & ~(size_t)7;
     for (size_t i = 0; i < whole; i += 8) {
-        uint64_t m = load64(p + i);
+        uint64_t m = load_le64(p + i);
         w.v3 ^= m;
         for (int r = 0; r < c_rounds; r++)
             round_once(&w);

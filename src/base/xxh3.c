@@ -6,7 +6,7 @@
  */
 #include "base/xxh3.h"
 
-#include <string.h>
+#include "base/little_endian.h"
 
 #define PRIME32_1 UINT64_C(0x9E3779B1)
 #define PRIME32_2 UINT64_C(0x85EBCA77)
@@ -44,26 +44,6 @@ static const unsigned char secret[SECRET_SIZE] = {
     0x45, 0xcb, 0x3a, 0x8f, 0x95, 0x16, 0x04, 0x28, 0xaf, 0xd7, 0xfb, 0xca, 0xbb, 0x4b, 0x40, 0x7e,
 };
 
-static inline uint64_t load64(const unsigned char *p)
-{
-    uint64_t x;
-    memcpy(&x, p, sizeof x);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap64(x);
-#endif
-    return x;
-}
-
-static inline uint64_t load32(const unsigned char *p)
-{
-    uint32_t x;
-    memcpy(&x, p, sizeof x);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    x = __builtin_bswap32(x);
-#endif
-    return x;
-}
-
 static inline uint64_t rotate(uint64_t x, unsigned bits)
 {
     return x << bits | x >> (64 - bits);
@@ -95,13 +75,13 @@ static inline uint64_t avalanche_64(uint64_t h)
 static uint64_t hash_up_to_16(const unsigned char *p, size_t size)
 {
     if (size > 8) {
-        uint64_t low = load64(p) ^ load64(secret + 24) ^ load64(secret + 32);
-        uint64_t high = load64(p + size - 8) ^ load64(secret + 40) ^ load64(secret + 48);
+        uint64_t low = load_le64(p) ^ load_le64(secret + 24) ^ load_le64(secret + 32);
+        uint64_t high = load_le64(p + size - 8) ^ load_le64(secret + 40) ^ load_le64(secret + 48);
         return avalanche(size + __builtin_bswap64(low) + high + multiply_fold(low, high));
     }
     if (size >= 4) {
-        uint64_t h = load32(p + size - 4) + (load32(p) << 32);
-        h ^= load64(secret + 8) ^ load64(secret + 16);
+        uint64_t h = load_le32(p + size - 4) + ((uint64_t)load_le32(p) << 32);
+        h ^= load_le64(secret + 8) ^ load_le64(secret + 16);
         h ^= rotate(h, 49) ^ rotate(h, 24);
         h *= PRIME_MX2;
         h ^= (h >> 35) + size;
@@ -110,14 +90,14 @@ static uint64_t hash_up_to_16(const unsigned char *p, size_t size)
     }
     if (size > 0) {
         uint64_t all = (uint64_t)p[0] << 16 | (uint64_t)p[size / 2] << 24 | p[size - 1] | size << 8;
-        return avalanche_64(all ^ load32(secret) ^ load32(secret + 4));
+        return avalanche_64(all ^ load_le32(secret) ^ load_le32(secret + 4));
     }
-    return avalanche_64(load64(secret + 56) ^ load64(secret + 64));
+    return avalanche_64(load_le64(secret + 56) ^ load_le64(secret + 64));
 }
 
 static inline uint64_t mix_16(const unsigned char *p, const unsigned char *s)
 {
-    return multiply_fold(load64(p) ^ load64(s), load64(p + 8) ^ load64(s + 8));
+    return multiply_fold(load_le64(p) ^ load_le64(s), load_le64(p + 8) ^ load_le64(s + 8));
 }
 
 /* 17 to 128 bytes: pairs from both ends inwards. */
@@ -145,7 +125,7 @@ static inline void add_stripe(uint64_t sums[LANES], const unsigned char *p, cons
 {
 #pragma GCC unroll 8
     for (size_t i = 0; i < LANES; i++) {
-        uint64_t word = load64(p + 8 * i), keyed = word ^ load64(s + 8 * i);
+        uint64_t word = load_le64(p + 8 * i), keyed = word ^ load_le64(s + 8 * i);
         sums[i ^ 1] += word;
         sums[i] += (keyed & UINT32_MAX) * (keyed >> 32);
     }
@@ -156,7 +136,7 @@ static void scramble(uint64_t sums[LANES])
     for (size_t i = 0; i < LANES; i++) {
         uint64_t x = sums[i];
         x ^= x >> 47;
-        x ^= load64(secret + SECRET_SIZE - STRIPE + 8 * i);
+        x ^= load_le64(secret + SECRET_SIZE - STRIPE + 8 * i);
         sums[i] = x * PRIME32_1;
     }
 }
@@ -177,7 +157,7 @@ static uint64_t hash_stripes(const unsigned char *p, size_t size)
     uint64_t h = size * PRIME64_1;
     for (size_t i = 0; i < LANES; i += 2) {
         const unsigned char *s = secret + 11 + 8 * i;
-        h += multiply_fold(sums[i] ^ load64(s), sums[i + 1] ^ load64(s + 8));
+        h += multiply_fold(sums[i] ^ load_le64(s), sums[i + 1] ^ load_le64(s + 8));
     }
     return avalanche(h);
 }

@@ -93,10 +93,12 @@ void client_reset(struct client *c)
         watch_clear(&c->watcher, c->server->keyspace);
     client_set_flags(c, 0,
                      CLIENT_AUTHENTICATED | CLIENT_NO_TOUCH | CLIENT_NO_EVICT | CLIENT_REPLY_OFF |
-                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT);
+                         CLIENT_REPLY_SKIP | CLIENT_REPLY_SKIP_NEXT | CLIENT_CAPA_REDIRECT |
+                         CLIENT_READONLY);
     if (config->requirepass[0] == '\0')
         client_set_flags(c, CLIENT_AUTHENTICATED, 0);
     client_store(c->db, 0);
+    client_set_flags(c, 0, CLIENT_IMPORT_SOURCE);
     client_store(c->protocol, 2);
     bool removed = client_set_string(c, CLIENT_NAME, (struct slice){0});
     tu_check(removed, "removing a client's name needs no memory");
@@ -141,7 +143,7 @@ void client_flag_letters(const struct client *c, char out[16])
     char *to = out;
     if (flags & CLIENT_MULTI)
         *to++ = 'x';
-    if (blocked_is_waiting(c))
+    if (blocked_is_waiting(c) || (flags & CLIENT_PAUSED))
         *to++ = 'b';
     if (atomic_load_explicit(&c->watcher.dirty, memory_order_relaxed))
         *to++ = 'd';
@@ -151,8 +153,12 @@ void client_flag_letters(const struct client *c, char out[16])
         *to++ = 'A';
     if (flags & CLIENT_UNIX)
         *to++ = 'U';
+    if (flags & CLIENT_READONLY)
+        *to++ = 'r';
     if (flags & CLIENT_NO_EVICT)
         *to++ = 'e';
+    if (flags & CLIENT_IMPORT_SOURCE)
+        *to++ = 'I';
     if (flags & CLIENT_NO_TOUCH)
         *to++ = 'T';
     if (to == out)

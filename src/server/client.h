@@ -31,14 +31,17 @@ enum client_flag {
     CLIENT_MULTI = 1 << 3,             /* between MULTI and EXEC */
     CLIENT_DIRTY_EXEC = 1 << 4,        /* an error while queueing: EXEC will refuse */
     CLIENT_NO_EVICT = 1 << 5,
+    CLIENT_PAUSED = 1 << 15,        /* its next command waits for the end of a pause: pause.h */
+    CLIENT_IMPORT_SOURCE = 1 << 14, /* while import-mode is on it sees keys that are over */
     CLIENT_NO_TOUCH = 1 << 6,
     CLIENT_REPLY_OFF = 1 << 7,
     CLIENT_REPLY_SKIP = 1 << 8,      /* the reply of the command that runs is dropped */
     CLIENT_REPLY_SKIP_NEXT = 1 << 9, /* CLIENT REPLY SKIP was run: the next one's */
     CLIENT_UNIX = 1 << 10,           /* came by the unix socket */
     CLIENT_CAPA_REDIRECT = 1 << 11,
-    CLIENT_IN_EXEC = 1 << 12, /* EXEC runs its commands */
-    CLIENT_BLOCKED = 1 << 13, /* nothing more is executed until blocked_settle says so */
+    CLIENT_IN_EXEC = 1 << 12,  /* EXEC runs its commands */
+    CLIENT_BLOCKED = 1 << 13,  /* nothing more is executed until blocked_settle says so */
+    CLIENT_READONLY = 1 << 16, /* READONLY: content with what a replica has */
 };
 
 /* Input that does not make a whole command yet; exists only then. */

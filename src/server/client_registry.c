@@ -90,7 +90,7 @@ static bool add_totals(void *context, struct client *c)
     uint32_t watched = client_load(c->watched);
     t->connected++;
     t->watching += watched > 0;
-    t->blocked += blocked_is_waiting(c);
+    t->blocked += blocked_is_waiting(c) || (client_flags(c) & CLIENT_PAUSED);
     t->with_timeout += blocked_has_timeout(c);
     t->watched_keys += watched;
     t->pending_output += output > 0;
@@ -119,7 +119,7 @@ static bool check_client(void *context, struct client *c)
 {
     const struct cron *cron = context;
     int64_t timeout_s = cron->config->timeout;
-    if (timeout_s > 0 && !blocked_is_waiting(c) &&
+    if (timeout_s > 0 && !blocked_is_waiting(c) && !(client_flags(c) & CLIENT_PAUSED) &&
         (cron->now_ms - client_load(c->last_ms)) / 1000 > timeout_s) {
         log_verbose("Closing idle client");
         client_registry_kill(c);

@@ -42,14 +42,14 @@ enum command_flag {
     CMD_ASKING = 1 << 11,
     CMD_FAST = 1 << 12,
     CMD_NO_AUTH = 1 << 13,
-    CMD_MAY_REPLICATE = 1 << 14,
-    CMD_NO_ASYNC_LOADING = 1 << 15,
-    CMD_NO_MULTI = 1 << 16,
-    CMD_ALLOW_BUSY = 1 << 17,
-    CMD_MOVABLE_KEYS = 1 << 18,
-    CMD_NO_MANDATORY_KEYS = 1 << 19,
-    CMD_PROTECTED = 1 << 20,
-    /* ours, not printed */
+    CMD_NO_ASYNC_LOADING = 1 << 14,
+    CMD_NO_MULTI = 1 << 15,
+    CMD_ALLOW_BUSY = 1 << 16,
+    CMD_MOVABLE_KEYS = 1 << 17,
+    CMD_NO_MANDATORY_KEYS = 1 << 18,
+    CMD_PROTECTED = 1 << 19,
+    /* not printed */
+    CMD_MAY_REPLICATE = 1 << 23, /* changes something, or is for replicas too, without CMD_WRITE */
     CMD_IMMEDIATE_IN_MULTI =
         1 << 24, /* runs instead of being queued: EXEC DISCARD MULTI WATCH QUIT RESET */
 };
@@ -69,6 +69,8 @@ struct call {
     struct args *args;      /* parsed by the row's grammar; NULL when the row has none */
     struct transaction *tx; /* never NULL; db, clock and locks of this call */
     struct reply *reply;
+    size_t request_bytes; /* as they came; of a queued command: EXEC's */
+    size_t reply_start;   /* reply_size before the call; of a queued command: before EXEC's reply */
     bool
         serving; /* the client is blocked, and it is looked whether there is something for it now: blocked.h */
 };
@@ -100,7 +102,7 @@ struct key_spec {
     int keynum_index, first_key, keynum_step; /* KEYNUM: relative to the begin position */
     const char *notes;
 };
-/* The common ones: one key at a word; keys from a word to the end, every `step` words. */
+/* The common ones: one key at a word; keys from a word to the end, each the first of `words_each` words. */
 #define KEY_AT(word, flag_bits)                                                \
     {                                                                          \
         .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
@@ -110,6 +112,12 @@ struct key_spec {
     {                                                                          \
         .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word), \
         .find = KEY_FIND_RANGE, .last = -1, .step = (words_each)               \
+    }
+/* The number of keys at a word, then the keys. */
+#define KEYS_COUNTED(word, words_each, flag_bits)                                               \
+    {                                                                                           \
+        .flags = (flag_bits), .begin = KEY_BEGIN_INDEX, .begin_index = (word),                  \
+        .find = KEY_FIND_KEYNUM, .keynum_index = 0, .first_key = 1, .keynum_step = (words_each) \
     }
 
 /* Categories, in the order in which COMMAND INFO prints them. */
@@ -145,6 +153,9 @@ enum doc_flag { DOC_DEPRECATED = 1 << 0, DOC_SYSCMD = 1 << 1 };
 typedef bool (*command_parse_fn)(const struct command *command, const struct slice *argv,
                                  size_t argc, struct args *out, const char **error);
 
+/* True if word `index` must not be shown to others: a password. */
+typedef bool (*command_secret_fn)(const struct slice *argv, size_t argc, size_t index);
+
 enum { COMMAND_ALWAYS_PLAIN = 0xffffffffu }; /* of plain_argc: no number of words needs matching */
 
 struct command {
@@ -166,6 +177,7 @@ struct command {
     const char *const *tips;                  /* NULL-terminated, or NULL */
     const char *const *history;               /* pairs version, text; NULL-terminated, or NULL */
     command_parse_fn parse;                   /* NULL: the grammar decides */
+    command_secret_fn secret;                 /* NULL: every word may be shown */
     uint32_t doc_flags;                       /* enum doc_flag */
     const char *deprecated_since, *replaced_by;
 
@@ -187,6 +199,10 @@ struct command_family {
     const struct command *rows;
     size_t count;
 };
+/* What every row of a family has in common, and what none goes without. */
+#define ROW_ON_KEYS(command_name, handler, words, group_name, acl_class, version, cost) \
+    .name = (command_name), .run = (handler), .arity = (words), .acl = (acl_class),     \
+    .scope = SCOPE_KEYS, .group = (group_name), .since = (version), .complexity = (cost)
 /* The parts of a row that are arrays, written in place (server/arguments.h has ROW_ARGS). */
 #define ROW__SIZE(type, ...) (sizeof((const type[]){__VA_ARGS__}) / sizeof(type))
 #define ROW_KEYS(...)                               \

@@ -48,9 +48,10 @@ static bool parse_count(struct slice text, size_t limit, size_t *out)
     return true;
 }
 
-/* First and last key word and step of one specification. 1: found, 0: none, -1: does not fit. */
+/* First and last key word and step of one specification. 1: found, 0: none, -1: does not fit. `may_be_none`: so may a
+ * count of 0. */
 static int find_range(const struct key_spec *spec, const struct slice *argv, size_t argc,
-                      size_t *first, size_t *last, size_t *step)
+                      bool may_be_none, size_t *first, size_t *last, size_t *step)
 {
     size_t begin = begin_position(spec, argv, argc);
     if (begin == 0)
@@ -74,7 +75,7 @@ static int find_range(const struct key_spec *spec, const struct slice *argv, siz
         *first = begin + (size_t)spec->first_key;
         *step = (size_t)spec->keynum_step;
         if (count == 0)
-            return 0;
+            return may_be_none ? 0 : -1;
         *last = *first + (count - 1) * *step;
     } else {
         return 0;
@@ -103,25 +104,59 @@ static size_t find_by_token(const struct command *command, size_t spec, const st
     return found;
 }
 
+/* GEORADIUS and its kin: STORE and STOREDIST are specifications of their own, but only the last of these words counts. */
+static bool is_alternative(const struct command *command, size_t spec)
+{
+    return command->key_spec_count == 3 && spec > 0 &&
+           command->keys[1].begin == KEY_BEGIN_KEYWORD &&
+           command->keys[2].begin == KEY_BEGIN_KEYWORD;
+}
+
+/* The key behind the last such word if that is the one of `spec`, or 0. */
+static size_t find_alternative(const struct command *command, size_t spec, const struct slice *argv,
+                               size_t argc)
+{
+    enum { OPTIONS = 5 }; /* where they may begin */
+    size_t found = 0;
+    for (size_t at = OPTIONS; at + 1 < argc; at++) {
+        for (size_t i = 1; i < command->key_spec_count; i++) {
+            if (!slice_equal_nocase(argv[at], slice_of(command->keys[i].begin_keyword)))
+                continue;
+            at++; /* what stands behind it is no such word */
+            found = i == spec ? at : 0;
+            break;
+        }
+    }
+    return found;
+}
+
 int command_keys_with_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t *positions, uint32_t *flags, size_t capacity)
 {
     size_t count = 0;
+    bool may_be_none = (command->flags & CMD_NO_MANDATORY_KEYS) != 0;
     for (size_t i = 0; i < command->key_spec_count; i++) {
         const struct key_spec *spec = &command->keys[i];
-        size_t first, last, step;
+        size_t first = 0, last = 0, step = 1;
         if (spec->flags & KEY_NOT_KEY)
             continue;
-        int found = find_range(spec, argv, argc, &first, &last, &step);
-        if (spec->find == KEY_FIND_UNKNOWN) {
-            first = last = find_by_token(command, i, argv, argc);
-            step = 1;
+        int found = find_range(spec, argv, argc, may_be_none, &first, &last, &step);
+        if (spec->find == KEY_FIND_UNKNOWN || is_alternative(command, i)) {
+            first = last = spec->find == KEY_FIND_UNKNOWN
+                               ? find_by_token(command, i, argv, argc)
+                               : find_alternative(command, i, argv, argc);
             found = first != 0;
         }
         if (found < 0)
             return -1;
         if (found == 0)
             continue;
+        if (spec->begin == KEY_BEGIN_KEYWORD && (spec->flags & KEY_INCOMPLETE)) {
+            /* MIGRATE: KEYS takes the place of the one key, which must be empty then */
+            if (argv[command->keys[0].begin_index].size != 0)
+                return -1;
+            count = 0;
+        }
         for (size_t at = first; at <= last; at += step, count++) {
             if (count >= capacity)
                 continue;

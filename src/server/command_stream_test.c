@@ -2,11 +2,13 @@
  * words, a handler gives exactly one well-formed reply, in RESP2 and RESP3, and leaves nothing locked.
  * Run it under ASan and UBSan. */
 #include "server/arguments.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/command.h"
 #include "server/config.h"
 #include "server/output.h"
 #include "server/server.h"
+#include "server/stats.h"
 #include "store/keyspace.h"
 #include "support/testing.h"
 
@@ -239,6 +241,12 @@ static void run_call(struct bench *b, const struct command *command, int protoco
         reply_error(&reply, error);
     transaction_unlock(&tx);
     CHECK(!transaction_holds_any(&tx));
+    if (client_flags(&b->client) & CLIENT_BLOCKED) {
+        CHECK_EQ(reply_size(&reply), 0);
+        CHECK(!blocked_settle(&b->client, &reply));
+        CHECK(blocked_unblock(&b->client, chance(50)));
+        CHECK(blocked_settle(&b->client, &reply));
+    }
     check_reply(&reply, protocol, command->full_name);
     reply_close(&reply);
 }
@@ -247,7 +255,7 @@ static bool is_ours(const struct command *c)
 {
     const char *top = c->parent != NULL ? c->parent->full_name : c->full_name;
     return c->run != NULL && (strcmp(c->group, "string") == 0 || strcmp(c->group, "generic") == 0 ||
-                              strcmp(top, "command") == 0);
+                              strcmp(top, "command") == 0 || (c->flags & CMD_BLOCKING));
 }
 
 static void count_key(void *context, struct slice key, enum store_type type)
@@ -265,6 +273,8 @@ GO_TIMEOUT_TEST(command_stream, one_reply_whatever_the_words, 120)
     b.client.server = &b.server;
     b.server.keyspace = keyspace_new(&(struct keyspace_options){.shards = 8, .databases = 4});
     REQUIRE(b.server.keyspace != NULL);
+    b.server.stats = stats_create(command_id_count());
+    REQUIRE(b.server.stats != NULL);
     b.now_ms = INT64_C(1790000000000);
     static const struct command *rows[256];
     size_t count = 0;
@@ -288,6 +298,8 @@ GO_TIMEOUT_TEST(command_stream, one_reply_whatever_the_words, 120)
             CHECK(found <= keyspace_size(b.server.keyspace, 0));
         }
     }
+    blocked_free(&b.client);
     keyspace_free(b.server.keyspace);
+    stats_free(b.server.stats);
     config_free(b.config);
 }

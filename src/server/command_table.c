@@ -172,11 +172,11 @@ const struct command *command_at(size_t index)
 const char *command_flag_name(uint32_t bit)
 {
     static const char *const flag_names[] = {
-        "write",    "readonly",     "denyoom",         "admin",
-        "pubsub",   "noscript",     "blocking",        "loading",
-        "stale",    "skip_monitor", "skip_commandlog", "asking",
-        "fast",     "no_auth",      "may_replicate",   "no_async_loading",
-        "no_multi", "allow_busy",   "movablekeys",     "no_mandatory_keys",
+        "write",      "readonly",     "denyoom",           "admin",
+        "pubsub",     "noscript",     "blocking",          "loading",
+        "stale",      "skip_monitor", "skip_commandlog",   "asking",
+        "fast",       "no_auth",      "no_async_loading",  "no_multi",
+        "allow_busy", "movablekeys",  "no_mandatory_keys",
     };
     return bit < sizeof(flag_names) / sizeof(flag_names[0]) ? flag_names[bit] : NULL;
 }

@@ -134,13 +134,30 @@ TEST(command_keys, numkeys_of_hostile_clients)
     uint32_t at[8];
     CHECK_EQ(keys_of("msetex 2 a 1 b 2 NX", at, 8), 2);
     CHECK(at[0] == 2 && at[1] == 4);
-    CHECK_EQ(keys_of("msetex 0 a 1", at, 8), 0);
+    CHECK_EQ(keys_of("msetex 0 a 1", at, 8), -1);
+    CHECK_EQ(keys_of("zunionstore d 0 a", at, 8), -1);
     CHECK_EQ(keys_of("msetex -1 a 1", at, 8), -1);
     CHECK_EQ(keys_of("msetex x a 1", at, 8), -1);
     CHECK_EQ(keys_of("msetex 9 a 1", at, 8), -1);
     CHECK_EQ(keys_of("msetex 18446744073709551615 a 1", at, 8), -1);
     CHECK_EQ(keys_of("msetex 18446744073709551617 a 1", at, 8), -1);
     CHECK_EQ(keys_of("msetex 4 a 1", at, 8), -1);
+}
+
+/* One key that another word names: the last STORE or STOREDIST of GEORADIUS; KEYS of MIGRATE. */
+TEST(command_keys, words_in_place_of_others)
+{
+    uint32_t at[8];
+    CHECK_EQ(keys_of("georadius k 1 2 3 m", at, 8), 1);
+    CHECK_EQ(keys_of("georadius k 1 2 3 m store a storedist b", at, 8), 2);
+    CHECK(at[0] == 1 && at[1] == 9);
+    CHECK_EQ(keys_of("georadius k 1 2 3 m STOREDIST a STORE b STORE c", at, 8), 2);
+    CHECK(at[0] == 1 && at[1] == 11);
+    CHECK_EQ(keys_of("georadius k 1 2 3 m STORE STOREDIST STORE", at, 8), 2);
+    CHECK(at[0] == 1 && at[1] == 7);
+    CHECK_EQ(keys_of("migrate h 1 k 0 1", at, 8), 1);
+    CHECK_EQ(at[0], 3);
+    CHECK_EQ(keys_of("migrate h 1 k 0 1 KEYS a", at, 8), -1);
 }
 
 static uint32_t at_of(const struct key_spec *spec, const char *line, uint32_t *at, int *count)

@@ -18,7 +18,7 @@
  *
  * Blocked clients. What a blocking command's client has sent behind it waits as input; it is parsed again when the client
  * goes on. Meanwhile the connection is read as before, up to the limit of the query buffer: there is no other way to
- * learn that the peer has gone.
+ * learn that the peer has gone. The command of a client that is paused waits as input, too.
  *
  * Closing. The handler takes the client out of the registry, then returns TU_SERVE_CLOSE; the conn
  * is closed, and `closed` frees the client. Whoever kills a client sets a flag and wakes the conn,
@@ -39,6 +39,7 @@
 
 #include "base/check.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <tuco/defer.h>
 #include <tuco/go.h>
@@ -314,6 +315,15 @@ static void protocol_error(struct run *run)
     client_set_flags(run->client, CLIENT_CLOSE_AFTER_REPLY, 0);
 }
 
+/* An inline command counts as its words with a blank between them and a line end. */
+static size_t inline_bytes(const struct resp_parser *p)
+{
+    size_t bytes = p->argc + 1;
+    for (size_t i = 0; i < p->argc; i++)
+        bytes += p->argv[i].size;
+    return bytes;
+}
+
 /* Parses the next commands, at most one batch; sets *failed after a protocol error. */
 static size_t parse_batch(struct run *run, enum resp_result *last)
 {
@@ -331,12 +341,14 @@ static size_t parse_batch(struct run *run, enum resp_result *last)
         if (*last != RESP_COMMAND)
             break;
         struct resp_parser *p = &run->parser;
+        size_t bytes = *run->data == '*' ? p->position : inline_bytes(p);
         run->begins[count] = run->data;
         run->data += p->position;
         run->size -= p->position;
         bool full = p->heap != NULL;
         if (p->argc > 0) {
-            run->items[count++] = (struct dispatch_item){.argv = p->argv, .argc = p->argc};
+            run->items[count++] =
+                (struct dispatch_item){.argv = p->argv, .argc = p->argc, .request_bytes = bytes};
             if (!full)
                 words += p->argc;
         }
@@ -360,6 +372,45 @@ static void put_back(struct run *run, size_t next, size_t count)
     resp_parser_init(&run->parser, run->words, WORDS);
 }
 
+enum { HEAD_BYTES = 32 }; /* room for a length line */
+
+static char *put_words(char *to, const struct dispatch_item *item)
+{
+    to += snprintf(to, HEAD_BYTES, "*%zu\r\n", item->argc);
+    for (size_t i = 0; i < item->argc; i++) {
+        to += snprintf(to, HEAD_BYTES, "$%zu\r\n", item->argv[i].size);
+        memcpy(to, item->argv[i].data, item->argv[i].size);
+        to += item->argv[i].size;
+        *to++ = '\r';
+        *to++ = '\n';
+    }
+    return to;
+}
+
+/* A paused client's command, and all behind it, is input again. False: no memory for it. An inline command has a batch of
+ * its own, and its words may lie elsewhere than they came: it becomes a multibulk. */
+static bool put_back_paused(struct run *run, size_t item, size_t count)
+{
+    if (*run->begins[item] == '*') {
+        put_back(run, item, count);
+        return true;
+    }
+    size_t room = HEAD_BYTES + run->size;
+    for (size_t i = 0; i < run->items[item].argc; i++)
+        room += HEAD_BYTES + run->items[item].argv[i].size + 2;
+    char *block = tu_alloc(room > INPUT_BYTES ? room : INPUT_BYTES);
+    if (!block)
+        return false;
+    char *end = put_words(block, &run->items[item]);
+    memcpy(end, run->data, run->size);
+    run->size += (size_t)(end - block);
+    tu_free(run->block);
+    run->data = run->block = block;
+    run->block_size = room > INPUT_BYTES ? room : INPUT_BYTES;
+    put_back(run, count, count);
+    return true;
+}
+
 /* Executes all complete commands of the input. */
 static void execute_input(struct run *run)
 {
@@ -377,17 +428,18 @@ static void execute_input(struct run *run)
         size_t i = 0;
         for (; i < count && dispatch_going_on(&run->dispatch); i++) {
             dispatch_run(&run->dispatch, &run->items[i], i + 1 < count ? &run->items[i + 1] : NULL);
-            /* What follows a CONFIG SET sees it, in the same batch too. */
-            run->config = config_pin_refresh(&c->server->config, &c->pin);
-            run->dispatch.config = run->config;
+            run->config = run->dispatch.config; /* the command may have been a CONFIG SET */
             if (run->reply.block_bytes > SEND_EARLY_BYTES) {
                 send_replies(run);
                 set_reply_limit(run);
             }
         }
         if (run->begun && !dispatch_going_on(&run->dispatch)) {
-            if (client_flags(c) & CLIENT_BLOCKED)
+            uint32_t flags = client_flags(c);
+            if (flags & CLIENT_BLOCKED)
                 put_back(run, i, count);
+            else if ((flags & CLIENT_PAUSED) && !put_back_paused(run, i - 1, count))
+                run->starved = true;
             return;
         }
         if (last == RESP_ERROR) {
@@ -434,8 +486,10 @@ static bool serve_input(struct run *run, bool reads)
         return run->starved && refuse_input(run);
     if (!reads && run->client->input)
         resume_input(run);
-    if (!(client_flags(run->client) & CLIENT_BLOCKED))
+    if (!(client_flags(run->client) & (CLIENT_BLOCKED | CLIENT_PAUSED)))
         execute_input(run);
+    if (run->starved)
+        return refuse_input(run);
     uint32_t flags = client_flags(run->client);
     if (flags & CLIENT_CLOSE_NOW)
         return false;
@@ -495,6 +549,10 @@ static enum tu_serve_next handle(tu_conn *conn, unsigned events, void *state)
     bool closing = client_flags(c) & CLIENT_CLOSE_AFTER_REPLY;
     bool resumes = (client_flags(c) & CLIENT_BLOCKED) && !client_load(c->killed) &&
                    blocked_settle(c, &run.reply);
+    if ((client_flags(c) & CLIENT_PAUSED) && (events & TU_SERVE_WOKEN)) {
+        client_set_flags(c, 0, CLIENT_PAUSED); /* it is looked again whether there is a pause */
+        resumes = true;
+    }
     run.drained = !reads || closing;
     if (client_load(c->killed) || run.broken)
         alive = false;

@@ -17,10 +17,13 @@
 #include "server/arguments.h"
 #include "server/client.h"
 #include "server/client_registry.h"
+#include "server/command_log.h"
 #include "server/commands/cmd_transaction.h"
+#include "server/latency.h"
 #include "server/log.h"
 #include "server/multi.h"
 #include "server/output.h"
+#include "server/pause.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
 #include "server/text.h"
@@ -58,7 +61,7 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
 
 bool dispatch_going_on(const struct dispatch *d)
 {
-    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED };
+    enum { STOPPED = CLIENT_CLOSE_AFTER_REPLY | CLIENT_CLOSE_NOW | CLIENT_BLOCKED | CLIENT_PAUSED };
     return !(client_flags(d->client) & STOPPED) && !d->reply->overflow;
 }
 
@@ -275,12 +278,52 @@ void dispatch_serve(struct call *call)
     run_handler(call, &args);
 }
 
-static void count_command(struct call *call, int64_t *clock_ns, bool histogram)
+__attribute__((noinline, cold)) static void note_latency(const struct call *call, int64_t took_ms)
 {
+    bool fast = (call->command->flags & CMD_FAST) != 0;
+    latency_add(call->server->latency, fast ? LATENCY_FAST_COMMAND : LATENCY_COMMAND, took_ms,
+                clock_wall_us() / 1000000);
+}
+
+__attribute__((noinline, cold)) static void
+log_command(struct call *call, const struct config *config, struct command_cost *cost)
+{
+    if (call->command->flags & CMD_SKIP_COMMANDLOG)
+        return;
+    if (client_flags(call->client) & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP))
+        cost->of[COMMAND_LOG_LARGE_REPLY] = 0; /* it will be dropped */
+    command_log_add(call->server->command_log, config, call, cost, clock_wall_us() / 1000000);
+}
+
+/* Statistics and logs of a call that is over. */
+static inline void note_command(struct call *call, const struct config *config, int64_t took_ns,
+                                bool failed)
+{
+    stats_command(call->server->stats, command_id(call->command), took_ns, failed,
+                  config->latency_tracking);
+    struct command_cost cost = {{took_ns / 1000, (int64_t)call->request_bytes,
+                                 (int64_t)(reply_size(call->reply) - call->reply_start)}};
+    if (__builtin_expect(command_log_wants(config, &cost), 0))
+        log_command(call, config, &cost);
+    int64_t too_long_ms = config->latency_monitor_threshold;
+    if (__builtin_expect(too_long_ms != 0, 0) && took_ns / 1000000 >= too_long_ms)
+        note_latency(call, took_ns / 1000000);
+}
+
+void dispatch_note_blocked(struct call *call, int64_t took_ns, bool failed)
+{
+    note_command(call, call->client->pin.config, took_ns, failed);
+}
+
+/* The same of a command that has just run. It may have changed the configuration: what it cost is measured by
+ * the new one, which is the result. */
+static const struct config *count_command(struct call *call, int64_t *clock_ns)
+{
+    const struct config *config = config_pin_refresh(&call->server->config, &call->client->pin);
     int64_t now_ns = tu_now();
-    stats_command(call->server->stats, command_id(call->command), now_ns - *clock_ns,
-                  reply_had_error(call->reply), histogram);
+    note_command(call, config, now_ns - *clock_ns, reply_had_error(call->reply));
     *clock_ns = now_ns;
+    return config;
 }
 
 /* The key hashes of a command whose keys did not fit in the batch's array: a block to free. */
@@ -323,6 +366,7 @@ static void run_locked(struct dispatch *d, struct call *call, const struct dispa
     if (tx->db != db)
         transaction_rebind_db(tx, db);
     tx->no_touch = (client_flags(c) & CLIENT_NO_TOUCH) != 0;
+    tx->no_expire = (client_flags(c) & CLIENT_IMPORT_SOURCE) && d->config->import_mode;
     tx->now_ms = (d->clock_ns + d->wall_offset_ns) / 1000000;
     struct args args;
     if (call->command->scope == SCOPE_KEYS) {
@@ -353,7 +397,9 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
                         .key_hashes = d->hashes + item->hash_first,
                         .key_count = item->hash_count,
                         .tx = &d->tx,
-                        .reply = d->reply};
+                        .reply = d->reply,
+                        .request_bytes = item->request_bytes,
+                        .reply_start = reply_size(d->reply)};
     if (__builtin_expect(!item->hashed, 0)) {
         many = hash_many(d, item, &call.key_count);
         if (!many) {
@@ -375,7 +421,7 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
             tu_free(many);
             return;
         }
-        count_command(&call, &d->clock_ns, d->config->latency_tracking);
+        d->config = count_command(&call, &d->clock_ns);
         d->executed++;
     }
     tu_free(many);
@@ -398,6 +444,9 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
     if (__builtin_expect(reason != NULL, 0)) {
         transaction_unlock(&d->tx); /* may be held for this command */
         refuse(d, item, reason);
+    } else if (__builtin_expect(pause_stops(c, item->row) && pause_hold(c), 0)) {
+        transaction_unlock(&d->tx);
+        return;
     } else {
         execute(d, item, next);
     }
@@ -414,7 +463,6 @@ void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
 void dispatch_queue_run(struct call *exec, const struct multi_state *multi)
 {
     struct client *c = exec->client;
-    const struct config *config = c->pin.config;
     struct args args;
     int64_t clock_ns = tu_now();
     uint64_t executed = 0;
@@ -428,12 +476,14 @@ void dispatch_queue_run(struct call *exec, const struct multi_state *multi)
                             .key_hashes = q->hashes,
                             .key_count = q->hash_count,
                             .tx = exec->tx,
-                            .reply = exec->reply};
+                            .reply = exec->reply,
+                            .request_bytes = exec->request_bytes,
+                            .reply_start = exec->reply_start};
         uint32_t db = client_db(c);
         if (exec->tx->db != db)
             transaction_rebind_db(exec->tx, db);
         run_handler(&call, &args);
-        count_command(&call, &clock_ns, config->latency_tracking);
+        (void)count_command(&call, &clock_ns);
         executed++;
     }
     reply_reset_error(exec->reply);

@@ -34,6 +34,7 @@ struct dispatch_item {
     const struct command *row, *parent; /* by dispatch_look_ahead; row NULL: unknown */
     uint32_t hash_first, hash_count;    /* its keys' hashes in dispatch.hashes */
     bool hashed;
+    size_t request_bytes; /* by the connection */
 };
 
 struct dispatch {
@@ -53,12 +54,13 @@ void dispatch_begin(struct dispatch *d, struct client *client, const struct conf
                     struct reply *reply);
 /* Finds the rows; for more than one command also prefetches. Hashes die with the next call. */
 void dispatch_look_ahead(struct dispatch *d, struct dispatch_item *items, size_t count);
-/* Runs, queues or refuses one command; its reply is written unless CLIENT REPLY says not to. `next`
+/* Runs, queues or refuses one command, or marks the client CLIENT_PAUSED and leaves the command to be run
+ * later (a pause: pause.h); its reply is written unless CLIENT REPLY says not to. `next`
  * is the command that will be run after it, NULL if none is known: when both need the same shard it
  * may stay locked in between, so the caller must not do anything else before, nor park. */
 void dispatch_run(struct dispatch *d, const struct dispatch_item *item,
                   const struct dispatch_item *next);
-/* False: nothing more must be run: the client is to be closed, or it is blocked. */
+/* False: nothing more must be run: the client is to be closed, or it is blocked or paused. */
 bool dispatch_going_on(const struct dispatch *d);
 /* The statistics of the batch. */
 void dispatch_end(struct dispatch *d);
@@ -68,3 +70,5 @@ void dispatch_queue_run(struct call *exec, const struct multi_state *multi);
 
 /* For blocked.c: runs the call, whose shards call->tx holds; no statistics. */
 void dispatch_serve(struct call *call);
+/* For blocked.c, on the client's goroutine: counts a call that has waited and is over, and logs it if it was costly. */
+void dispatch_note_blocked(struct call *call, int64_t took_ns, bool failed);

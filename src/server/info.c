@@ -6,6 +6,7 @@
 #include "server/client_registry.h"
 #include "server/info_sections.h"
 #include "server/listening.h"
+#include "server/pause.h"
 #include "server/server.h"
 #include "store/blocking.h"
 
@@ -139,6 +140,7 @@ void info_print_clients(struct server *server, const struct config *config, stru
     struct client_totals totals;
     struct blocking_stats waiting = blocking_stats(server->keyspace);
     client_registry_totals(server->clients, &totals);
+    uint32_t paused = atomic_load_explicit(&server->paused, memory_order_relaxed);
     text_addf(out,
               "connected_clients:%u\r\ncluster_connections:0\r\nmaxclients:%" PRId64
               "\r\nclient_recent_max_input_buffer:%" PRIu64
@@ -147,11 +149,15 @@ void info_print_clients(struct server *server, const struct config *config, stru
               "clients:%u\r\n"
               "clients_in_timeout_table:%u\r\ntotal_watched_keys:%" PRIu64
               "\r\ntotal_blocking_keys:%" PRIu64 "\r\ntotal_blocking_keys_on_nokey:%" PRIu64
-              "\r\npaused_reason:none\r\n"
-              "paused_actions:none\r\npaused_timeout_milliseconds:0\r\n",
+              "\r\npaused_reason:%s\r\n"
+              "paused_actions:%s\r\npaused_timeout_milliseconds:%" PRId64 "\r\n",
               totals.connected, config->maxclients, totals.max_input_bytes, totals.max_output_bytes,
               totals.blocked, totals.watching, totals.with_timeout, totals.watched_keys,
-              waiting.keys, waiting.keys_on_missing);
+              waiting.keys, waiting.keys_on_missing, paused == PAUSE_NONE ? "none" : "client_pause",
+              paused == PAUSE_NONE  ? "none"
+              : paused == PAUSE_ALL ? "all"
+                                    : "write",
+              pause_left_ms(server->pause));
 }
 
 void info_print_persistence(struct server *server, const struct config *config, struct text *out)

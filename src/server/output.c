@@ -43,7 +43,7 @@ static void use_lent(struct reply *r, size_t used)
 {
     free_blocks(r->first);
     r->first = r->last = NULL;
-    r->block_bytes = 0;
+    r->block_bytes = r->sealed_bytes = 0;
     r->base = r->lent;
     r->next = r->lent + used;
     r->end = r->lent + r->lent_size;
@@ -66,13 +66,14 @@ void reply_reset_error(struct reply *r)
 }
 
 /* Notes how much of the chunk being written is used. */
-static void seal(struct reply *r)
+static size_t seal(struct reply *r)
 {
     size_t used = (size_t)(r->next - r->base);
     if (r->last)
         r->last->used = used;
     else
         r->lent_used = used;
+    return used;
 }
 
 char *reply_room_slow(struct reply *r, size_t size)
@@ -87,7 +88,7 @@ char *reply_room_slow(struct reply *r, size_t size)
         use_lent(r, 0);
         return size <= r->lent_size ? r->next : NULL;
     }
-    seal(r);
+    r->sealed_bytes += seal(r);
     *block = (struct output_block){.size = room};
     if (r->last)
         r->last->next = block;
@@ -98,17 +99,6 @@ char *reply_room_slow(struct reply *r, size_t size)
     r->base = r->next = block->bytes;
     r->end = block->bytes + room;
     return r->next;
-}
-
-size_t reply_size(const struct reply *r)
-{
-    size_t current = (size_t)(r->next - r->base);
-    if (!r->last)
-        return current;
-    size_t size = r->lent_used + current;
-    for (const struct output_block *b = r->first; b != r->last; b = b->next)
-        size += b->used;
-    return size;
 }
 
 struct reply_mark reply_position(const struct reply *r)
@@ -127,6 +117,9 @@ void reply_rewind(struct reply *r, struct reply_mark mark)
     }
     for (struct output_block *b = block->next; b; b = b->next)
         r->block_bytes -= sizeof *b + b->size;
+    r->sealed_bytes = r->lent_used;
+    for (struct output_block *b = r->first; b != block; b = b->next)
+        r->sealed_bytes += b->used;
     free_blocks(block->next);
     block->next = NULL;
     r->last = block;
@@ -165,13 +158,15 @@ void reply_deferred_close(struct reply *r, struct reply_mark mark, const char *h
         block->used = used;
     else
         r->lent_used = used;
+    if (!current)
+        r->sealed_bytes -= REPLY_HEADER_MAX - size;
 }
 
 /* ---- on the way out ---- */
 
 int reply_parts(struct reply *r, struct iovec *vec, int capacity)
 {
-    seal(r);
+    (void)seal(r);
     int count = 0;
     size_t lent = r->last ? r->lent_used : (size_t)(r->next - r->base);
     if (lent > 0 && capacity > 0)
@@ -228,7 +223,7 @@ static bool append_bytes(struct output *o, const char *bytes, size_t size)
 
 bool output_append(struct output *o, struct reply *r, size_t sent)
 {
-    seal(r);
+    (void)seal(r);
     size_t lent = r->last ? r->lent_used : (size_t)(r->next - r->base);
     size_t skip = sent < lent ? sent : lent;
     if (!append_bytes(o, r->lent + skip, lent - skip))

@@ -48,6 +48,7 @@ struct reply {
     char *lent;       /* the opener's buffer */
     size_t lent_size;
     size_t lent_used;                  /* valid once blocks are in use */
+    size_t sealed_bytes;               /* written to the chunks before the one being written */
     struct output_block *first, *last; /* owned */
     size_t block_bytes;                /* memory of those blocks */
     size_t limit_bytes;                /* more than this in blocks overflows; SIZE_MAX: no limit */
@@ -68,7 +69,10 @@ static inline void reply_set_protocol(struct reply *r, int protocol)
 /* Frees the blocks that no output has taken over. */
 void reply_close(struct reply *r);
 /* Bytes written so far. */
-size_t reply_size(const struct reply *r);
+static inline size_t reply_size(const struct reply *r)
+{
+    return r->sealed_bytes + (size_t)(r->next - r->base);
+}
 /* Where the next byte will go; no aggregate of unknown length may be open. */
 struct reply_mark reply_position(const struct reply *r);
 /* Forgets everything behind `mark`. */

@@ -39,6 +39,7 @@
     "RESP "                                                                                    \
     "protocol version at the same time"
 #define ERR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define ERR_NO_CLUSTER  "ERR This instance has cluster support disabled"
 #define ERR_NO_CLIENT   "ERR No such client"
 #define ERR_PROTECTED_MODE                                                                        \
     "DENIED Running in protected mode because protected mode is enabled and no password is set "  \
@@ -174,12 +175,29 @@
     "<consumer> option."
 #define ERR_STREAM_READ_NO_GROUP \
     "NOGROUP No such key '%.*s' or consumer group '%.*s' in XREADGROUP with GROUP option"
+#define ERR_MIGRATE_KEYS \
+    "ERR When using MIGRATE KEYS option, the key argument must be set to the empty string"
+#define ERR_MIGRATE_CONNECT  "IOERR error or timeout connecting to the client"
+#define ERR_MIGRATE_WRITE    "IOERR error or timeout writing to target instance"
+#define ERR_MIGRATE_READ     "IOERR error or timeout reading from target instance"
+#define ERR_MIGRATE_TARGET   "ERR Target instance replied with error: %s"
+#define ERR_MIGRATE_IN_EXEC  "ERR MIGRATE cannot wait for another server inside a transaction"
+#define ERR_PAUSE_MODE       "ERR CLIENT PAUSE mode must be WRITE or ALL"
+#define ERR_NO_IMPORT_MODE   "ERR Server is not in import mode"
+#define ERR_LOLWUT           "ERR Syntax error. Use: LOLWUT [columns rows] [real imaginary]"
+#define ERR_NO_LATENCY       "ERR No samples available for event '%.*s'"
+#define ERR_COMMANDLOG_COUNT "ERR count should be greater than or equal to -1"
+#define ERR_COMMANDLOG_TYPE \
+    "ERR type should be one of the following: slow, large-request, large-reply"
 #define ERR_TIMEOUT          "ERR timeout is not an integer or out of range"
 #define ERR_TIMEOUT_NEGATIVE "ERR timeout is negative"
 #define ERR_TIMEOUT_RANGE    "ERR timeout is out of range"
 #define ERR_TIMEOUT_FLOAT    "ERR timeout is not a float or out of range"
 #define ERR_UNBLOCK_REASON   "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 #define ERR_UNBLOCKED        "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+#define ERR_WAIT_LOCAL       "ERR value is out of range, value must between 0 and 1"
+#define ERR_WAIT_NO_FILE \
+    "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
 #define ERR_SUBCOMMAND_WORDS \
     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP."
 #define ERR_STREAM_NEEDED                                                                     \

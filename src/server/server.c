@@ -11,9 +11,12 @@
 #include "platform/entropy.h"
 #include "server/client_registry.h"
 #include "server/command.h"
+#include "server/command_log.h"
 #include "server/config_apply.h"
+#include "server/latency.h"
 #include "server/listening.h"
 #include "server/memory_return.h"
+#include "server/pause.h"
 #include "server/server_signals.h"
 #include "server/supervise.h"
 #include "server/text.h"
@@ -88,12 +91,27 @@ static void run_cron(struct server *server)
     config_pin_release(&server->config, &pin);
 }
 
+/* One turn of the expirer, measured; true if there is more to do. */
+static bool expire_turn(struct server *server, int64_t threshold_ms)
+{
+    int64_t start_ns = tu_now();
+    bool more = expire_run(server->keyspace, wall_ms(), EXPIRE_BUDGET);
+    int64_t took_ms = (tu_now() - start_ns) / 1000000;
+    if (threshold_ms != 0 && took_ms >= threshold_ms)
+        latency_add(server->latency, LATENCY_EXPIRE_CYCLE, took_ms, wall_ms() / 1000);
+    return more;
+}
+
 static void run_expire(struct server *server)
 {
+    struct config_pin pin = {0};
     struct memory_return memory = {0};
     while (running(server)) {
+        const struct config *config = config_pin_refresh(&server->config, &pin);
         bool more = !atomic_load_explicit(&server->expire_paused, memory_order_relaxed) &&
-                    expire_run(server->keyspace, wall_ms(), EXPIRE_BUDGET);
+                    !config->import_mode &&
+                    atomic_load_explicit(&server->paused, memory_order_relaxed) == PAUSE_NONE &&
+                    expire_turn(server, config->latency_monitor_threshold);
         if (!more && memory_return_due(&memory, used_bytes(), wall_ms()))
             (void)tu_mem_release();
         if (more)
@@ -101,6 +119,7 @@ static void run_expire(struct server *server)
         else if (tu_sleep(EXPIRE_PERIOD_MS * TU_MS) != 0)
             break;
     }
+    config_pin_release(&server->config, &pin);
 }
 
 static int make_parts(struct server *server, const struct config *config)
@@ -110,9 +129,13 @@ static int make_parts(struct server *server, const struct config *config)
     server->keyspace = keyspace_new(&options);
     server->clients = client_registry_new();
     server->stats = stats_create(command_id_count());
+    server->command_log = command_log_new();
+    server->latency = latency_new();
+    server->pause = pause_new(server);
     server->listening = listening_new();
     return server->keyspace == NULL || server->clients == NULL || server->stats == NULL ||
-                   server->listening == NULL
+                   server->command_log == NULL || server->latency == NULL ||
+                   server->pause == NULL || server->listening == NULL
                ? -ENOMEM
                : 0;
 }
@@ -149,6 +172,9 @@ void server_free(struct server *server)
     tu_free(server->listening);
     client_registry_free(server->clients);
     stats_free(server->stats);
+    command_log_free(server->command_log);
+    latency_free(server->latency);
+    pause_free(server->pause);
     keyspace_free(server->keyspace);
     config_store_free(&server->config);
     tu_free(server->executable);

@@ -21,6 +21,9 @@
 
 struct keyspace;        /* store/keyspace.h */
 struct client_registry; /* server/client_registry.h */
+struct command_log;     /* server/command_log.h */
+struct latency;         /* server/latency.h */
+struct pause;           /* server/pause.h */
 struct listening;       /* server/listening.h */
 
 enum server_state { SERVER_STARTING, SERVER_RUNNING, SERVER_STOPPING };
@@ -30,6 +33,10 @@ struct server {
     struct keyspace *keyspace;
     struct client_registry *clients;
     struct stats *stats;
+    struct command_log *command_log;
+    struct latency *latency;
+    struct pause *pause;
+    _Atomic uint32_t paused;     /* enum pause_actions; pause.c writes it */
     struct listening *listening; /* open listeners; under admin */
     struct tu_mutex admin; /* one CONFIG SET, REWRITE or SHUTDOWN at a time; first in lock order */
     char run_id[41];       /* 40 random hex digits */

@@ -31,6 +31,8 @@ struct blocking_queue {
     uint32_t waiters, on_missing;
     uint32_t wanting[TYPE_MODULE + 1]; /* waiters by what they can take from */
     bool ready;                        /* on a transaction's list */
+    const void *
+        seen; /* identity() of the key when it was last looked at: most changes of a stream are for nobody */
     uint32_t db, key_size;
     uint64_t hash;
     char key[];
@@ -39,6 +41,27 @@ struct blocking_queue {
 static struct slice queue_key(const struct blocking_queue *q)
 {
     return (struct slice){q->key, q->key_size};
+}
+
+static const struct entry *entry_of(const struct keyspace *ks, const struct blocking_queue *q)
+{
+    const struct shard_db *d = shard_db_of(shard_of(ks, q->hash), q->db);
+    return d ? hash_table_find(&d->table, queue_key(q), q->hash, NULL) : NULL;
+}
+
+static enum store_type type_of(const struct keyspace *ks, const struct blocking_queue *q)
+{
+    const struct entry *e = entry_of(ks, q);
+    return e ? (enum store_type)e->type : TYPE_NONE;
+}
+
+/* Differs if the key has come to be, or gone, or has another type, or is another stream. */
+static const void *identity(const struct keyspace *ks, const struct blocking_queue *q)
+{
+    const struct entry *e = entry_of(ks, q);
+    if (e && e->type == TYPE_STREAM)
+        return entry_block(e);
+    return (const void *)(uintptr_t)(e ? 1 + e->type : 0);
 }
 
 /* ---- the table of a shard ---- */
@@ -100,6 +123,7 @@ static struct blocking_queue *make_queue(struct keyspace *ks, struct blocking_ta
     *q = (struct blocking_queue){.db = db, .key_size = (uint32_t)key.size, .hash = hash};
     if (key.size > 0)
         memcpy(q->key, key.data, key.size);
+    q->seen = identity(ks, q);
     link_queue(t, q);
     t->count++;
     atomic_fetch_add_explicit(&ks->blocking_keys, 1, memory_order_relaxed);
@@ -270,16 +294,12 @@ void blocking_leave(struct blocking_waiter *w, struct keyspace *ks)
 
 /* ---- who is ready ---- */
 
-static enum store_type type_of(const struct transaction *tx, const struct blocking_queue *q)
+static void touch_queue(struct transaction *tx, struct blocking_queue *q, bool grown)
 {
-    const struct shard_db *d = shard_db_of(shard_of(tx->keyspace, q->hash), q->db);
-    const struct entry *e = d ? hash_table_find(&d->table, queue_key(q), q->hash, NULL) : NULL;
-    return e ? (enum store_type)e->type : TYPE_NONE;
-}
-
-static void touch_queue(struct transaction *tx, struct blocking_queue *q)
-{
-    if (q->ready || (q->wanting[type_of(tx, q)] == 0 && q->on_missing == 0))
+    const void *now = identity(tx->keyspace, q);
+    bool changed = now != q->seen || grown;
+    q->seen = now;
+    if (!changed || q->ready || (q->wanting[type_of(tx->keyspace, q)] == 0 && q->on_missing == 0))
         return;
     q->ready = true;
     q->next_ready = NULL;
@@ -290,11 +310,12 @@ static void touch_queue(struct transaction *tx, struct blocking_queue *q)
     tx->ready.last = q;
 }
 
-void blocking_touch(struct transaction *tx, uint32_t db, struct slice key, uint64_t hash)
+void blocking_touch(struct transaction *tx, uint32_t db, struct slice key, uint64_t hash,
+                    bool grown)
 {
     struct blocking_queue *q = find_queue(&shard_of(tx->keyspace, hash)->blocking, db, key, hash);
     if (q)
-        touch_queue(tx, q);
+        touch_queue(tx, q, grown);
 }
 
 void blocking_touch_db(struct transaction *tx, struct shard *shard, uint32_t db)
@@ -302,7 +323,7 @@ void blocking_touch_db(struct transaction *tx, struct shard *shard, uint32_t db)
     for (uint32_t i = 0; i < shard->blocking.chain_count; i++)
         for (struct blocking_queue *q = shard->blocking.chains[i]; q; q = q->next)
             if (q->db == db)
-                touch_queue(tx, q);
+                touch_queue(tx, q, false);
 }
 
 /* ---- serving ---- */
@@ -329,7 +350,7 @@ static void serve_queue(struct transaction *tx, struct blocking_queue *q)
 {
     struct blocking_node *n = q->first, *next;
     for (; n; n = next) {
-        enum store_type type = type_of(tx, q);
+        enum store_type type = type_of(tx->keyspace, q);
         next = n->next; /* of another waiter, so it stays while this one is served */
         if (q->wanting[type] == 0 && q->on_missing == 0)
             return;
@@ -395,7 +416,7 @@ static bool add_waiter(struct reach *r, const struct blocking_waiter *w)
 static bool add_waiters_of(struct reach *r, uint64_t hash)
 {
     const struct blocking_table *t = &shard_of(r->tx->keyspace, hash)->blocking;
-    if (t->wide == 0 || !transaction_holds(r->tx, hash))
+    if (!transaction_holds(r->tx, hash) || t->wide == 0)
         return true;
     for (const struct blocking_queue *q = t->chains[hash & (t->chain_count - 1)]; q; q = q->next)
         for (const struct blocking_node *n = q->hash == hash ? q->first : NULL; n; n = n->next)

@@ -104,8 +104,11 @@ struct blocking_table {
     uint32_t wide;  /* nodes of waiters that need more than this key */
 };
 
-/* The key has changed: its queue is ready if there is something for who waits. Call only if table.count > 0. */
-void blocking_touch(struct transaction *tx, uint32_t db, struct slice key, uint64_t hash);
+/* The key has changed: its queue is ready if the key has come to be, has another value than before, or has gone, and that is of
+ * interest to who waits. `grown`: also if only the value has changed (a stream got an entry, or lost a group). Costs nothing
+ * worth telling if nobody waits in the shard. */
+void blocking_touch(struct transaction *tx, uint32_t db, struct slice key, uint64_t hash,
+                    bool grown);
 /* All keys of the database may have changed. */
 void blocking_touch_db(struct transaction *tx, struct shard *shard, uint32_t db);
 /* Serves what is ready, and what becomes ready by that. */

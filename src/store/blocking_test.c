@@ -2,14 +2,15 @@
  * goroutines that wait, push, move and give up at once: every element ends up in exactly one place. */
 #include "store/blocking.h"
 
+#include "base/number.h"
 #include "base/random.h"
+#include "runtime/mem/heap.h"
 #include "store/keyspace.h"
 #include "store/shard.h"
 #include "store/types/list.h"
 #include "store/types/string.h"
 #include "support/testing.h"
 
-#include <stdlib.h>
 #include <tuco/go.h>
 #include <tuco/sync.h>
 
@@ -40,8 +41,7 @@ struct popper {
 
 static void take_number(void *context, struct slice element)
 {
-    int64_t *number = context;
-    *number = strtoll(element.data, NULL, 10);
+    CHECK(number_parse_int64(element, context));
 }
 
 static bool try_pop(struct popper *p, struct transaction *tx)
@@ -317,6 +317,39 @@ GO_TEST(blocking, another_type_is_nothing)
     CHECK(!transaction_covers(&tx, key[0].hash));
     transaction_unlock(&tx);
     CHECK_EQ(blocking_state(&p.waiter), BLOCKING_SERVED);
+    blocking_leave(&p.waiter, ks);
+    keyspace_free(ks);
+}
+
+/* The n-th allocation fails, for every n: then nobody waits anywhere. Needs a debug build. */
+GO_TEST(blocking, no_memory)
+{
+    struct transaction tx;
+    struct popper p = {.keys = {0, 1, 2}, .count = 3, .to = NONE};
+    struct slice wanted[] = {slice_of("key:0"), slice_of("key:1"), slice_of("key:2")};
+    if (!tu__mem_fail_after(0)) {
+        printf("  skipped: not a debug build\n");
+        return;
+    }
+    open_keyspace(16);
+    uint64_t hashes[] = {key[0].hash, key[1].hash, key[2].hash};
+    struct blocking_wish wish = {.type = TYPE_LIST, .names = wanted, .hashes = hashes, .count = 3};
+    enum store_result result = STORE_NO_MEMORY;
+    for (int64_t n = 1; result == STORE_NO_MEMORY && n < 100; n++) {
+        transaction_init(&tx, ks, 0, 1);
+        transaction_lock(&tx, hashes, 3);
+        CHECK(tu__mem_fail_after(n));
+        result = blocking_enrol(&tx, &p.waiter, &ops, &wish);
+        CHECK(tu__mem_fail_after(0));
+        transaction_unlock(&tx);
+        if (result == STORE_NO_MEMORY) {
+            CHECK_EQ(blocking_stats(ks).keys, 0);
+            CHECK_EQ(blocking_state(&p.waiter), BLOCKING_IDLE);
+        }
+    }
+    CHECK_EQ(result, STORE_OK);
+    CHECK_EQ(blocking_stats(ks).keys, 3);
+    CHECK(blocking_withdraw(&p.waiter, 0));
     blocking_leave(&p.waiter, ks);
     keyspace_free(ks);
 }

@@ -60,7 +60,7 @@ void effects_changed(struct transaction *tx, uint32_t db, struct slice key, uint
     if (__builtin_expect((s->watch.count | s->blocking.count) != 0, 0)) {
         watch_touch(s, db, key, hash);
         if (s->blocking.count > 0)
-            blocking_touch(tx, db, key, hash);
+            blocking_touch(tx, db, key, hash, false);
     }
     effects_dirty(tx, hash, dirty);
     if (ks->hooks.changed)

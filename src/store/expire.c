@@ -13,12 +13,12 @@
 
 enum { BATCH = 64, FIELDS = 512 };
 
-/* Of its hash only watchers want to know more than the shard, which is also the item's. */
+/* Of its hash only watchers, and who waits for a key, want to know more than the shard, which is also the item's. */
 static uint64_t hash_for_watchers(const struct shard *s, const struct shard_db *d,
                                   const struct entry *e, uint64_t item)
 {
     struct slice key = entry_key(e);
-    return s->watch.count ? siphash13(d->table.key, key.data, key.size) : item;
+    return s->watch.count | s->blocking.count ? siphash13(d->table.key, key.data, key.size) : item;
 }
 
 /* One item: a key that is over goes, one that is not is put back at its true deadline. A hash loses at most `most` fields

@@ -171,7 +171,8 @@ static bool place_by_passing(const struct hash_table *t, struct hash_segment s,
         SIZE_MIN = 2 * HASH_REACH_MAX + 2
     }; /* then what is behind and what is ahead are not the same */
     uint64_t room = s.size >= SIZE_MIN ? buckets_with_room(s) : 0;
-    for (uint32_t turn = 0; room && turn < 2 * (HASH_REACH_MAX + 1); turn++) {
+    uint32_t turns = (t->elements ? 1 : 2) * (HASH_REACH_MAX + 1); /* elements: no second move */
+    for (uint32_t turn = 0; room && turn < turns; turn++) {
         uint32_t passed = turn % (HASH_REACH_MAX + 1);
         struct hash_bucket *b = bucket_after(s, home, (int)passed);
         uint32_t number = (uint32_t)(b - s.buckets);

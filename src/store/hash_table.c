@@ -12,6 +12,10 @@
  * of every size; what one gives back another takes. The table's share also becomes the same for
  * any number of keys.
  *
+ * Elements of sets and hashes (t->elements) come by the thousand, and a slot is a small part of what one takes: their segments
+ * grow by halves, are two thirds full after a split, and do not move several items to place one. That costs a
+ * member 1.4 bytes and spares a third of the time of adding it.
+ *
  * Directories are never freed while the table lives: the look-ahead of other threads reads them
  * without a lock. Each keeps its smaller predecessor and its larger successor, so the memory is at
  * most twice that of the largest, and growing again after a flush allocates nothing. Segments are
@@ -37,6 +41,10 @@ struct hash_directory {
 /* Load after inserting: what a split aims at, and what is left after shrinking; a segment below
  * SPARSE_PERCENT shrinks, two siblings with fewer than MERGE_COUNT entries join. */
 enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 25, MERGE_COUNT = 96 };
+/* The load of elements' segments after a split, and where their number is known. */
+enum { ELEMENTS_SPLIT_PERCENT = 65, RESERVE_PERCENT = 80 };
+/* What the largest segment takes then. */
+enum { RESERVE_MOST = HASH_BUCKETS_MAX * HASH_SLOTS * RESERVE_PERCENT / 100 };
 
 static inline struct hash_directory *directory_of(const struct hash_table *t)
 {
@@ -334,10 +342,10 @@ static int split_segment(struct hash_table *t, uint64_t position, struct hash_se
         half[side][counts[side]++] = items[i];
     }
     struct hash_segment next[2];
+    uint32_t percent = t->elements ? ELEMENTS_SPLIT_PERCENT : SPLIT_PERCENT;
     for (int side = 0; side < 2; side++) {
-        int rc =
-            segment_build(t, half[side], counts[side],
-                          segment_size_for(counts[side], SPLIT_PERCENT), s.depth + 1, &next[side]);
+        int rc = segment_build(t, half[side], counts[side], segment_size_for(counts[side], percent),
+                               s.depth + 1, &next[side]);
         if (rc < 0) {
             if (side == 1)
                 tu_free(next[0].buckets);
@@ -355,12 +363,15 @@ static int split_segment(struct hash_table *t, uint64_t position, struct hash_se
 }
 
 /* Segments whose slots do not determine h12 hash every key again when they grow. The keyspace's double, so that a key is
- * hashed about once until its segment is large enough; there is one such segment in a table, the first. Sets and
- * hashes, of which there may be many small ones, grow in small steps. */
+ * hashed about once until its segment is large enough; there is one such segment in a table, the first. Those of sets and
+ * hashes, of which there may be many small ones, grow by half. */
 static uint32_t next_size(const struct hash_table *t, uint32_t size)
 {
     bool doubles = !t->elements && size > 0 && size < HASH_BUCKETS_MIN_EXACT;
-    return doubles ? 2 * size : segment_next_size(size);
+    if (!t->elements || size < 4)
+        return doubles ? 2 * size : segment_next_size(size);
+    uint32_t grown = (size + size / 2 + 1) & ~1u;
+    return grown < HASH_BUCKETS_MAX ? grown : HASH_BUCKETS_MAX;
 }
 
 static int grow_segment(struct hash_table *t, uint64_t position, struct hash_segment s)
@@ -395,6 +406,71 @@ bool hash_table_insert(struct hash_table *t, struct entry *e, uint64_t hash)
     }
     add_count(t, 1);
     return true;
+}
+
+/* A segment for so many items; more are left to growing. */
+static bool reserve_segment(struct hash_table *t, uint64_t position, uint32_t depth, uint32_t count)
+{
+    struct hash_segment s;
+    uint32_t size =
+        count < RESERVE_MOST ? segment_size_for(count, RESERVE_PERCENT) : HASH_BUCKETS_MAX;
+    if (count == 0)
+        s = (struct hash_segment){NULL, 0, depth};
+    else if (segment_build(t, NULL, 0, size, depth, &s) < 0)
+        return false;
+    set_segment(t, position, s);
+    if (count > 0)
+        count_bytes(t, s, true);
+    return true;
+}
+
+/* The range of positions that begins at word `first` of the directory: as one segment, or in halves. `counts` are those
+ * of the directory's words. */
+static bool reserve_range(struct hash_table *t, const uint32_t *counts, size_t first,
+                          uint32_t depth)
+{
+    const struct hash_directory *d = directory_of(t);
+    size_t words = (size_t)1 << (d->depth - depth);
+    uint64_t count = 0, position = depth ? (uint64_t)first << (64 - d->depth) : 0;
+    for (size_t i = 0; i < words; i++)
+        count += counts[first + i];
+    if (count <= RESERVE_MOST || words == 1)
+        return reserve_segment(t, position, depth, (uint32_t)count);
+    set_segment(t, position, (struct hash_segment){NULL, 0, depth + 1});
+    set_segment(t, position | UINT64_C(1) << (63 - depth),
+                (struct hash_segment){NULL, 0, depth + 1});
+    return reserve_range(t, counts, first, depth + 1) &&
+           reserve_range(t, counts, first + words / 2, depth + 1);
+}
+
+/* Counts hashes that are spread evenly, as those of the items will be. */
+static bool reserve(struct hash_table *t, size_t count)
+{
+    uint32_t depth = 0;
+    while (count >> depth > RESERVE_MOST / 2 && depth < HASH_DEPTH_MAX)
+        depth++;
+    struct hash_directory *d = directory_new(0);
+    atomic_store_explicit(&t->directory, d, memory_order_release);
+    while (d && d->depth < depth)
+        d = grow_directory(t) < 0 ? NULL : directory_of(t);
+    uint32_t *counts = d ? tu_alloc_zeroed(sizeof *counts << depth) : NULL;
+    if (!counts)
+        return false;
+    uint64_t hash = 0, step = (UINT64_MAX >> t->shard_bits) / count;
+    for (size_t i = 0; i < count; i++, hash += step)
+        counts[word_index(d, hash_position(t, hash))]++;
+    bool done = reserve_range(t, counts, 0, 0);
+    tu_free(counts);
+    return done;
+}
+
+bool hash_table_expect(struct hash_table *t, size_t count)
+{
+    tu_assert(!directory_of(t));
+    if (count == 0 || reserve(t, count))
+        return true;
+    hash_table_destroy(t);
+    return false;
 }
 
 void hash_table_replace(struct hash_table *t, const struct hash_slot *slot, struct entry *e)

@@ -84,6 +84,9 @@ struct entry *hash_table_find_due(const struct hash_table *t, uint64_t hash, int
                                   struct hash_slot *slot);
 /* Adds an entry whose key is not in the table. False: out of memory, nothing changed. */
 bool hash_table_insert(struct hash_table *t, struct entry *e, uint64_t hash);
+/* Makes segments of the right size for about `count` items that will be inserted into a table that never had one. False: out
+ * of memory, nothing changed. */
+bool hash_table_expect(struct hash_table *t, size_t count);
 /* Puts another entry with the same key in its place. */
 void hash_table_replace(struct hash_table *t, const struct hash_slot *slot, struct entry *e);
 /* Takes the entry out; it is the caller's now. May shrink the segment. */

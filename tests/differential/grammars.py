@@ -681,4 +681,18 @@ GRAMMARS.update({
 })
 
 
+# ---- COMMAND: which words of a command are keys ----
+def command_keys(r):
+    name = r.choice([n for n in GRAMMARS if n != "COMMAND"])
+    words = GRAMMARS[name](r)
+    for _ in range(r.choice([0, 0, 1, 2])):  # some words missing, some twice
+        if words:
+            at = r.randrange(len(words))
+            words[at:at + 1] = [] if r.random() < 0.5 else [words[at], r.choice(words)]
+    return [r.choice(["GETKEYS", "GETKEYSANDFLAGS"]), name] + words
+
+
+GRAMMARS["COMMAND"] = command_keys
+
+
 ALL = {**GRAMMARS, **STEPS}

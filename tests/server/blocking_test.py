@@ -313,6 +313,82 @@ class Load(BlockingCase):
         print("%d elements" % len(pushed))
         self.assertEqual(collections.Counter(pushed), collections.Counter(popped))
 
+    def test_a_line_of_movers(self):
+        """Producers push to one list, movers carry from list to list, some to a list of their own and on, consumers take from
+        the last: everything arrives once, and nothing lies about."""
+        producing, seconds = [True], self.seconds
+        pushed, popped = [], []
+
+        def produce(who):
+            with self.server.connect() as client:
+                end, number = time.monotonic() + seconds, 0
+                while time.monotonic() < end:
+                    client.send(b"".join(words("RPUSH", "first", "%d:%d" % (who, number + i)) for i in range(8)))
+                    for i in range(8):
+                        client.read()
+                        pushed.append(b"%d:%d" % (who, number + i))
+                    number += 8
+
+        def move(who):
+            with self.server.connect() as client:
+                own = "own:%d" % who
+                while producing[0] or client.call("EXISTS", "first", own):
+                    if who % 2:
+                        client.call("BLMOVE", "first", "last", "LEFT", "RIGHT", "0.05")
+                    elif client.call("BRPOPLPUSH", "first", own, "0.05"):
+                        client.call("LMOVE", own, "last", "LEFT", "RIGHT")
+
+        def consume():
+            with self.server.connect() as client:
+                while True:
+                    got = client.call("BLMPOP", "0.3", 1, "last", "LEFT", "COUNT", random.choice("123"))
+                    if got:
+                        popped.extend(got[1])
+                    elif not producing[0] and not client.call("EXISTS", "first", *["own:%d" % i for i in range(6)]):
+                        break
+
+        def stop():
+            time.sleep(seconds + 0.3)
+            producing[0] = False
+
+        self.run_all(*[lambda who=who: produce(who) for who in range(2)], *[lambda who=who: move(who) for who in range(6)],
+                     *[consume] * 3, stop)
+        print("%d elements" % len(pushed))
+        self.assertEqual(collections.Counter(pushed), collections.Counter(popped))
+        self.assertEqual(self.main.call("DBSIZE"), 0)
+
+    def test_groups_get_each_entry_once(self):
+        producing, seconds, got, added = [True], self.seconds, [], []
+        for stream in ("s", "t"):
+            self.main.call("XGROUP", "CREATE", stream, "g", "$", "MKSTREAM")
+
+        def produce():
+            with self.server.connect() as client:
+                end = time.monotonic() + seconds
+                while time.monotonic() < end:
+                    stream = random.choice("st")
+                    added.append((stream.encode(), client.call("XADD", stream, "*", "f", "v")))
+            producing[0] = False
+
+        def consume(who):
+            with self.server.connect() as client:
+                while True:
+                    reply = client.call("XREADGROUP", "GROUP", "g", "c%d" % who, "COUNT", random.choice("12"), "BLOCK", 300,
+                                        "STREAMS", "s", "t", ">", ">")
+                    for stream, entries in reply or []:
+                        for entry in entries:
+                            got.append((stream, entry[0]))
+                            self_acked = client.call("XACK", stream, "g", entry[0])
+                            assert self_acked == 1, entry
+                    if not reply and not producing[0]:
+                        break
+
+        self.run_all(produce, produce, *[lambda who=who: consume(who) for who in range(6)])
+        print("%d entries" % len(added))
+        self.assertEqual(collections.Counter(added), collections.Counter(got))
+        for stream in ("s", "t"):
+            self.assertEqual(self.main.call("XPENDING", stream, "g")[0], 0)
+
     def test_ends_of_every_kind_at_once(self):
         """Pushes, timeouts, UNBLOCK, KILL and disconnects race for the same clients."""
         end, names = time.monotonic() + self.seconds, ["k", "l", "m"]

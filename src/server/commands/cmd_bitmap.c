@@ -13,11 +13,6 @@
 
 #include <tuco/mem.h>
 
-static bool word_is(struct slice word, const char *name)
-{
-    return slice_equal_nocase(word, slice_of(name));
-}
-
 static bool complain(const struct call *call, const char *text)
 {
     reply_error(call->reply, text);
@@ -84,8 +79,8 @@ static bool parse_range(const struct call *call, size_t first, struct bitmap_ran
         return complain(call, ERR_SYNTAX);
     if (words > 0 && !handler_integer(call, word[0], &range->start))
         return false;
-    range->in_bits = words > 2 && word_is(word[2], "bit");
-    if (words > 2 && !range->in_bits && !word_is(word[2], "byte"))
+    range->in_bits = words > 2 && slice_equal_nocase(word[2], SLICE("bit"));
+    if (words > 2 && !range->in_bits && !slice_equal_nocase(word[2], SLICE("byte")))
         return complain(call, ERR_SYNTAX);
     return words < 2 || handler_integer(call, word[1], &range->end);
 }
@@ -132,7 +127,7 @@ static bool parse_operator(const struct call *call, enum bitmap_operator *op)
     static const char *const names[] = {
         [BITMAP_AND] = "and", [BITMAP_OR] = "or", [BITMAP_XOR] = "xor", [BITMAP_NOT] = "not"};
     for (size_t i = 0; i < ARG_COUNT(names); i++)
-        if (word_is(call->argv[1], names[i])) {
+        if (slice_equal_nocase(call->argv[1], slice_of(names[i]))) {
             *op = (enum bitmap_operator)i;
             return *op != BITMAP_NOT || call->argc == 4 || complain(call, ERR_BITOP_NOT);
         }
@@ -176,11 +171,11 @@ static bool parse_type(const struct call *call, struct slice word, struct bitmap
 
 static bool parse_overflow(const struct call *call, struct slice word, enum bitmap_overflow *out)
 {
-    if (word_is(word, "wrap"))
+    if (slice_equal_nocase(word, SLICE("wrap")))
         *out = OVERFLOW_WRAP;
-    else if (word_is(word, "sat"))
+    else if (slice_equal_nocase(word, SLICE("sat")))
         *out = OVERFLOW_SATURATE;
-    else if (word_is(word, "fail"))
+    else if (slice_equal_nocase(word, SLICE("fail")))
         *out = OVERFLOW_FAIL;
     else
         return complain(call, ERR_BITFIELD_OVERFLOW);
@@ -196,7 +191,7 @@ static bool parse_fields(const struct call *call, struct bitmap_field *fields, s
     for (size_t at = 2; at < call->argc;) {
         const struct slice *words = &call->argv[at];
         size_t rest = call->argc - at - 1;
-        if (word_is(words[0], "overflow") && rest >= 1) {
+        if (slice_equal_nocase(words[0], SLICE("overflow")) && rest >= 1) {
             if (!parse_overflow(call, words[1], &overflow))
                 return false;
             at += 2;
@@ -204,11 +199,11 @@ static bool parse_fields(const struct call *call, struct bitmap_field *fields, s
         }
         struct bitmap_field *field = &fields[*count];
         *field = (struct bitmap_field){.overflow = overflow};
-        if (word_is(words[0], "get") && rest >= 2)
+        if (slice_equal_nocase(words[0], SLICE("get")) && rest >= 2)
             field->action = FIELD_GET;
-        else if (word_is(words[0], "set") && rest >= 3)
+        else if (slice_equal_nocase(words[0], SLICE("set")) && rest >= 3)
             field->action = FIELD_SET;
-        else if (word_is(words[0], "incrby") && rest >= 3)
+        else if (slice_equal_nocase(words[0], SLICE("incrby")) && rest >= 3)
             field->action = FIELD_ADD;
         else
             return complain(call, ERR_SYNTAX);

@@ -11,6 +11,8 @@
 #include "server/client.h"
 #include "server/client_filter.h"
 #include "server/client_registry.h"
+#include "server/commands/handler.h"
+#include "server/pause.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
@@ -134,6 +136,28 @@ static void client_no_touch(struct call *call)
     set_switch(call, CLIENT_NO_TOUCH);
 }
 
+static void client_import_source(struct call *call)
+{
+    if (!handler_config(call)->import_mode && !is_word(call->argv[2], "off"))
+        reply_error(call->reply, ERR_NO_IMPORT_MODE);
+    else
+        set_switch(call, CLIENT_IMPORT_SOURCE);
+}
+
+/* Keys are not tracked for anybody. */
+static void client_trackinginfo(struct call *call)
+{
+    struct reply *r = call->reply;
+    reply_map(r, 3);
+    reply_bulk_string(r, "flags");
+    reply_set(r, 1);
+    reply_bulk_string(r, "off");
+    reply_bulk_string(r, "redirect");
+    reply_integer(r, -1);
+    reply_bulk_string(r, "prefixes");
+    reply_array(r, 0);
+}
+
 /* The dispatcher drops replies while the flags say so. */
 static void client_reply(struct call *call)
 {
@@ -239,6 +263,30 @@ static void client_kill(struct call *call)
     client_filter_release(&filter);
 }
 
+/* ---- pausing ---- */
+
+static void client_pause(struct call *call)
+{
+    enum pause_actions actions = PAUSE_ALL;
+    int64_t timeout_ms;
+    if (call->argc == 4 && is_word(call->argv[3], "write")) {
+        actions = PAUSE_WRITE;
+    } else if (call->argc == 4 && !is_word(call->argv[3], "all")) {
+        reply_error(call->reply, ERR_PAUSE_MODE);
+        return;
+    }
+    if (!handler_timeout_ms(call, call->argv[2], &timeout_ms))
+        return;
+    pause_begin(call->server->pause, actions, timeout_ms);
+    reply_ok(call->reply);
+}
+
+static void client_unpause(struct call *call)
+{
+    pause_end(call->server->pause);
+    reply_ok(call->reply);
+}
+
 struct unblocking {
     int64_t id;
     bool error, done;
@@ -287,6 +335,8 @@ static void client_help(struct call *call)
         "    Show this connection's number.",
         "INFO",
         "    Describe this connection.",
+        "IMPORT-SOURCE (ON|OFF)",
+        "    While import-mode is on, let this connection see keys whose time is over.",
         "KILL <ip:port>",
         "    Close the connection that comes from this address.",
         "KILL <filter> <value> [<filter> <value> ...]",
@@ -301,14 +351,20 @@ static void client_help(struct call *call)
         "    Protect this connection from being closed to save memory.",
         "NO-TOUCH (ON|OFF)",
         "    Let this connection's reads leave the access clocks of keys alone.",
+        "PAUSE <ms> [WRITE|ALL]",
+        "    Let commands that change data, or all, wait for so long.",
         "REPLY (ON|OFF|SKIP)",
         "    Say whether this connection wants replies.",
         "SETINFO (LIB-NAME|LIB-VER) <value>",
         "    Tell which client library this is.",
         "SETNAME <name>",
         "    Name this connection.",
+        "TRACKINGINFO",
+        "    Show how this connection's keys are tracked.",
         "UNBLOCK <id> [TIMEOUT|ERROR]",
         "    End the waiting of a blocked connection, as if its time were over, or with an error.",
+        "UNPAUSE",
+        "    Let them go on.",
         "HELP",
         "    Print this help.",
     };
@@ -392,6 +448,9 @@ static const struct arg switch_args[] = {ARG_ONEOF("enabled", (.id = 0), ON_OFF)
 static const struct arg reply_args[] = {
     ARG_ONEOF("action", (.id = 0), ON_OFF, ARG_TOKEN("skip", "SKIP"))};
 static const struct arg setname_args[] = {ARG_STRING("connection-name")};
+static const struct arg pause_args[] = {
+    ARG_INTEGER("timeout"),
+    ARG_ONEOF("mode", (O, .since = "6.2.0"), ARG_TOKEN("write", "WRITE"), ARG_TOKEN("all", "ALL"))};
 static const struct arg unblock_args[] = {
     ARG_INTEGER("client-id"),
     ARG_ONEOF("unblock-type", (O), ARG_TOKEN("timeout", "TIMEOUT"), ARG_TOKEN("error", "ERROR"))};
@@ -427,6 +486,9 @@ const struct command client_subcommands[] = {
     ROW("HELP", client_help, 2, BASIC, "5.0.0", "O(1)", "Explains the subcommands."),
     ROW("ID", client_id, 2, COMMON | CMD_ALLOW_BUSY, "5.0.0", "O(1)",
         "Shows the connection's number."),
+    ROW("IMPORT-SOURCE", client_import_source, 3, COMMON, "8.1.0", "O(1)",
+        "Lets the connection see keys whose time is over, while import-mode is on.",
+        WORDS(switch_args)),
     ROW("INFO", client_info, 2, COMMON, "6.2.0", "O(1)", "Describes the connection.",
         .tips = varying_tips),
     ROW("KILL", client_kill, -3, COMMON | CMD_ADMIN, "2.4.0",
@@ -454,12 +516,19 @@ const struct command client_subcommands[] = {
         "Protects the connection from being closed to save memory.", WORDS(switch_args)),
     ROW("NO-TOUCH", client_no_touch, 3, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",
         "Makes the connection's commands leave keys' access clocks alone.", WORDS(switch_args)),
+    ROW("PAUSE", client_pause, -3, COMMON | CMD_ADMIN, "3.0.0", "O(1)",
+        "Lets commands wait for a while.", WORDS(pause_args),
+        .history = ROW_WORDS("6.2.0", "Mode WRITE.")),
     ROW("REPLY", client_reply, 3, COMMON | CMD_ALLOW_BUSY | CMD_NO_MULTI, "3.2.0", "O(1)",
         "Says whether the connection wants replies.", WORDS(reply_args)),
     ROW("SETINFO", client_setinfo, 4, COMMON | CMD_ALLOW_BUSY, "7.2.0", "O(1)",
         "Names the client library in use.", WORDS(setinfo_args), .tips = everywhere_tips),
     ROW("SETNAME", client_setname, 3, COMMON | CMD_ALLOW_BUSY, "2.6.9", "O(1)",
         "Names the connection.", WORDS(setname_args), .tips = everywhere_tips),
+    ROW("TRACKINGINFO", client_trackinginfo, 2, COMMON, "6.2.0", "O(1)",
+        "Shows how the connection's keys are tracked."),
     ROW("UNBLOCK", client_unblock, -3, COMMON | CMD_ADMIN, "5.0.0", "O(log N)",
         "Ends the waiting of a blocked connection.", WORDS(unblock_args)),
+    ROW("UNPAUSE", client_unpause, 2, COMMON | CMD_ADMIN, "6.2.0",
+        "O(N) Where N is the number of paused clients", "Ends a pause."),
 };

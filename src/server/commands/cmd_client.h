@@ -3,7 +3,7 @@
 
 #include "server/command.h"
 
-enum { CLIENT_SUBCOMMANDS = 14 };
+enum { CLIENT_SUBCOMMANDS = 18 };
 extern const struct command client_subcommands[CLIENT_SUBCOMMANDS];
 
 /* Names the caller, or replies with an error and says false. */

@@ -144,6 +144,7 @@ static bool only_gets(const struct slice *argv, size_t argc)
 static uint32_t exact_flags(const struct command *command, const struct slice *argv, size_t argc,
                             uint32_t flags)
 {
+    flags &= ~(uint32_t)KEY_INCOMPLETE; /* this one is found */
     if (!(flags & KEY_VARIABLE_FLAGS))
         return flags;
     if (strcmp(command->name, "BITFIELD") == 0)
@@ -173,6 +174,16 @@ static const struct command *inner_command(struct call *call)
     return NULL;
 }
 
+/* A key that the row wants and the call does not reach, although it has enough words: PFMERGE without sources. */
+static bool lacks_a_key(const struct command *command, size_t argc)
+{
+    for (size_t i = 0; i < command->key_spec_count; i++)
+        if (command->keys[i].begin == KEY_BEGIN_INDEX &&
+            (size_t)command->keys[i].begin_index >= argc)
+            return true;
+    return false;
+}
+
 static void get_keys(struct call *call, bool with_flags)
 {
     const struct slice *argv = call->argv + 2;
@@ -186,7 +197,8 @@ static void get_keys(struct call *call, bool with_flags)
         return;
     }
     int count = command_keys_with_flags(command, argv, argc, positions, flags, argc);
-    if (count < 0 || (count == 0 && !(command->flags & CMD_NO_MANDATORY_KEYS))) {
+    if (count < 0 || lacks_a_key(command, argc) ||
+        (count == 0 && !(command->flags & CMD_NO_MANDATORY_KEYS))) {
         reply_error(call->reply, ERR_KEYS_ARGUMENTS);
     } else {
         reply_array(call->reply, (size_t)count);

@@ -73,6 +73,14 @@ static void run_config_set(struct call *call)
         reply_error(call->reply, error.text);
 }
 
+static bool config_set_secret(const struct slice *argv, size_t argc, size_t index)
+{
+    if (index < 3 || index % 2 == 0)
+        return false;
+    const struct config_row *row = config_row_find(argv[index - 1]);
+    return row != NULL && (row->flags & CONFIG_SENSITIVE);
+}
+
 static void run_config_rewrite(struct call *call)
 {
     struct server *server = call->server;
@@ -175,6 +183,7 @@ static const struct command rows[] = {
           .tips = ROW_WORDS("request_policy:all_nodes", "response_policy:all_succeeded")},
          {.name = "SET",
           .run = run_config_set,
+          .secret = config_set_secret,
           .arity = -4,
           .flags = CONFIG_FLAGS,
           .scope = SCOPE_NONE,

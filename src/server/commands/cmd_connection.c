@@ -33,6 +33,18 @@ static void echo(struct call *call)
     reply_bulk(call->reply, call->argv[1]);
 }
 
+static bool auth_secret(const struct slice *argv, size_t argc, size_t index)
+{
+    return index > 0;
+}
+
+/* User and password behind AUTH. */
+static bool hello_secret(const struct slice *argv, size_t argc, size_t index)
+{
+    return (index > 2 && index + 1 < argc && is_word(argv[index - 1], "AUTH")) ||
+           (index > 3 && is_word(argv[index - 2], "AUTH"));
+}
+
 static void quit(struct call *call)
 {
     reply_ok(call->reply);
@@ -212,7 +224,8 @@ enum { EARLY = CMD_NO_AUTH | CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST |
 static const struct command rows[] = {
     ROW("AUTH", auth, -2, EARLY, "1.0.0",
         "O(N) where N is the number of passwords defined for the user", "Proves who the client is.",
-        WORDS(auth_args), .history = ROW_WORDS("6.0.0", "A user name before the password.")),
+        WORDS(auth_args), .secret = auth_secret,
+        .history = ROW_WORDS("6.0.0", "A user name before the password.")),
     {.name = "CLIENT",
      .arity = -2,
      .scope = SCOPE_NONE,
@@ -226,6 +239,7 @@ static const struct command rows[] = {
         "Returns its argument.", WORDS(echo_args)),
     ROW("HELLO", hello, -1, EARLY, "6.0.0", "O(1)",
         "Chooses the protocol, and may authenticate and name the connection.", WORDS(hello_args),
+        .secret = hello_secret,
         .history = ROW_WORDS("8.1.0", "Tells the availability-zone, where one is configured.",
                              "6.2.0", "Without arguments, tells about the connection as it is.")),
     ROW("PING", ping, -1, CMD_FAST, "1.0.0", "O(1)", "Shows that the server answers.",

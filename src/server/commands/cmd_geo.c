@@ -484,18 +484,18 @@ static void store_hits(struct call *call, const struct query *q, const struct hi
         reply_error(call->reply, ERR_SYNTAX);
         return;
     }
-    struct zset_object *o = zset_result_new(call->tx);
-    bool ok = o != NULL;
+    struct zset_result *r = zset_result_new(call->tx);
+    bool ok = r != NULL;
     for (size_t i = 0; i < count && ok; i++)
-        ok = zset_result_add(o, h->all[i].member,
+        ok = zset_result_add(r, h->all[i].member,
                              q->store_distances ? h->all[i].distance : h->all[i].score);
     if (!ok) {
-        zset_result_free(o);
+        zset_result_free(r);
         handler_error(call, STORE_NO_MEMORY);
         return;
     }
     enum store_result rc =
-        zset_store(call->tx, to, o, q->is_search ? "geosearchstore" : "georadiusstore", &count);
+        zset_store(call->tx, to, r, q->is_search ? "geosearchstore" : "georadiusstore", &count);
     if (rc == STORE_OK)
         reply_integer(call->reply, (int64_t)count);
     else
@@ -575,258 +575,105 @@ static void run_georadiusbymember_ro(struct call *call)
 
 /* ---- rows ---- */
 
+#define GEO_ROW(name, run, words, version, cost) \
+    ROW_ON_KEYS(name, run, words, "geo", ACL_GEO, version, cost)
+
+/* Parts of the grammars. */
+#define UNIT(...)                                                                \
+    ARG_ONEOF("unit", (__VA_ARGS__), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"), \
+              ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI"))
+#define WITH                                             \
+    ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),   \
+        ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL), \
+        ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL)
+#define COUNT(any_since)                                                             \
+    ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"), \
+              ARG_TOKEN("any", "ANY", ARG_OPTIONAL, .since = (any_since)))
+#define ORDER ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC"))
+#define STORE                                                                                      \
+    ARG_ONEOF("store", (ARG_OPTIONAL), ARG_KEY("storekey", 1, .token = "STORE", .display = "key"), \
+              ARG_KEY("storedistkey", 2, .token = "STOREDIST", .display = "key"))
+#define FROM_AND_BY                                                                           \
+    ARG_ONEOF("from", (ARG_OPTIONAL), ARG_STRING("member", .token = "FROMMEMBER"),            \
+              ARG_BLOCK("fromlonlat", (.token = "FROMLONLAT"), ARG_DOUBLE("longitude"),       \
+                        ARG_DOUBLE("latitude"))),                                             \
+        ARG_ONEOF("by", (),                                                                   \
+                  ARG_BLOCK("circle", (), ARG_DOUBLE("radius", .token = "BYRADIUS"), UNIT()), \
+                  ARG_BLOCK("box", (), ARG_DOUBLE("width", .token = "BYBOX"),                 \
+                            ARG_DOUBLE("height"), UNIT()),                                    \
+                  ARG_BLOCK("polygon", (.since = "9.0.0"),                                    \
+                            ARG_INTEGER("num-vertices", .token = "BYPOLYGON"),                \
+                            ARG_BLOCK("vertices", (ARG_MULTIPLE), ARG_DOUBLE("longitude"),    \
+                                      ARG_DOUBLE("latitude"))))
+#define KEY_AFTER(word, from)                                                              \
+    {                                                                                      \
+        .flags = KEY_OW | KEY_UPDATE | KEY_VARIABLE_FLAGS, .begin = KEY_BEGIN_KEYWORD,     \
+        .begin_keyword = (word), .begin_index = (from), .find = KEY_FIND_RANGE, .last = 0, \
+        .step = 1                                                                          \
+    }
+
 static const struct command rows[] = {
-    {.name = "GEOADD",
-     .run = run_geoadd,
-     .parse = handler_parses_itself,
-     .arity = -5,
+    {GEO_ROW("GEOADD", run_geoadd, -5, "3.2.0", "O(log(N))"), .parse = handler_parses_itself,
      .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(log(N))",
      .summary = "Adds members at positions, longitude before latitude, to a geo set.",
-     .history = ROW_WORDS("6.2.0", "CH, NX and XX."),
-     ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
+     .history = ROW_WORDS("6.2.0", "CH, NX and XX."), ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0),
               ARG_ONEOF("condition", (ARG_OPTIONAL, .since = "6.2.0"), ARG_TOKEN("nx", "NX"),
                         ARG_TOKEN("xx", "XX")),
               ARG_TOKEN("change", "CH", ARG_OPTIONAL, .since = "6.2.0"),
               ARG_BLOCK("data", (ARG_MULTIPLE), ARG_DOUBLE("longitude"), ARG_DOUBLE("latitude"),
                         ARG_STRING("member")))},
-    {.name = "GEODIST",
-     .run = run_geodist,
-     .parse = handler_parses_itself,
-     .arity = -4,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(1)",
-     .summary = "Tells the distance between two members.",
+    {GEO_ROW("GEODIST", run_geodist, -4, "3.2.0", "O(1)"), .parse = handler_parses_itself,
+     .flags = CMD_READONLY, .summary = "Tells the distance between two members.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
-     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member1"), ARG_STRING("member2"),
-              ARG_ONEOF("unit", (ARG_OPTIONAL), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"),
-                        ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI")))},
-    {.name = "GEOHASH",
-     .run = run_geohash,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(1)",
+     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member1"), ARG_STRING("member2"), UNIT(ARG_OPTIONAL))},
+    {GEO_ROW("GEOHASH", run_geohash, -2, "3.2.0", "O(1)"), .flags = CMD_READONLY,
      .summary = "Tells the standard geohash texts of members.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member", ARG_OPTIONAL, ARG_MULTIPLE))},
-    {.name = "GEOPOS",
-     .run = run_geopos,
-     .arity = -2,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(1)",
-     .summary = "Tells the positions of members.",
-     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
+    {GEO_ROW("GEOPOS", run_geopos, -2, "3.2.0", "O(1)"), .flags = CMD_READONLY,
+     .summary = "Tells the positions of members.", ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member", ARG_OPTIONAL, ARG_MULTIPLE))},
-    {.name = "GEORADIUS",
-     .run = run_georadius,
-     .parse = handler_parses_itself,
-     .arity = -6,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(N+log(M))",
+    {GEO_ROW("GEORADIUS", run_georadius, -6, "3.2.0", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .summary = "Tells, or stores, the members within a distance of a position.",
      .history = ROW_WORDS("6.2.0", "More options.", "7.0.0", "More options."),
-     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS),
-              {.flags = KEY_OW | KEY_UPDATE | KEY_VARIABLE_FLAGS,
-               .begin = KEY_BEGIN_KEYWORD,
-               .begin_keyword = "STORE",
-               .begin_index = 6,
-               .find = KEY_FIND_RANGE,
-               .last = 0,
-               .step = 1},
-              {.flags = KEY_OW | KEY_UPDATE | KEY_VARIABLE_FLAGS,
-               .begin = KEY_BEGIN_KEYWORD,
-               .begin_keyword = "STOREDIST",
-               .begin_index = 6,
-               .find = KEY_FIND_RANGE,
-               .last = 0,
-               .step = 1}),
-     ROW_ARGS(
-         ARG_KEY("key", 0), ARG_DOUBLE("longitude"), ARG_DOUBLE("latitude"), ARG_DOUBLE("radius"),
-         ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"), ARG_TOKEN("ft", "FT"),
-                   ARG_TOKEN("mi", "MI")),
-         ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),
-         ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL),
-         ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL, .since = "6.2.0")),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")),
-         ARG_ONEOF("store", (ARG_OPTIONAL),
-                   ARG_KEY("storekey", 1, .token = "STORE", .display = "key"),
-                   ARG_KEY("storedistkey", 2, .token = "STOREDIST", .display = "key")))},
-    {.name = "GEORADIUS_RO",
-     .run = run_georadius_ro,
-     .parse = handler_parses_itself,
-     .arity = -6,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.10",
-     .complexity = "O(N+log(M))",
+     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_AFTER("STORE", 6), KEY_AFTER("STOREDIST", 6)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_DOUBLE("longitude"), ARG_DOUBLE("latitude"),
+              ARG_DOUBLE("radius"), UNIT(), WITH, COUNT("6.2.0"), ORDER, STORE)},
+    {GEO_ROW("GEORADIUS_RO", run_georadius_ro, -6, "3.2.10", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_READONLY,
      .summary = "Tells the members within a distance of a position.",
      .history = ROW_WORDS("6.2.0", "More options.", "7.0.0", "More options."),
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
-     ROW_ARGS(
-         ARG_KEY("key", 0), ARG_DOUBLE("longitude"), ARG_DOUBLE("latitude"), ARG_DOUBLE("radius"),
-         ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"), ARG_TOKEN("ft", "FT"),
-                   ARG_TOKEN("mi", "MI")),
-         ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),
-         ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL),
-         ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL, .since = "6.2.0")),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")))},
-    {.name = "GEORADIUSBYMEMBER",
-     .run = run_georadiusbymember,
-     .parse = handler_parses_itself,
-     .arity = -5,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.0",
-     .complexity = "O(N+log(M))",
+     ROW_ARGS(ARG_KEY("key", 0), ARG_DOUBLE("longitude"), ARG_DOUBLE("latitude"),
+              ARG_DOUBLE("radius"), UNIT(), WITH, COUNT("6.2.0"), ORDER)},
+    {GEO_ROW("GEORADIUSBYMEMBER", run_georadiusbymember, -5, "3.2.0", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .summary = "Tells, or stores, the members within a distance of another.",
      .history = ROW_WORDS("6.2.0", "More options.", "7.0.0", "More options."),
-     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS),
-              {.flags = KEY_OW | KEY_UPDATE | KEY_VARIABLE_FLAGS,
-               .begin = KEY_BEGIN_KEYWORD,
-               .begin_keyword = "STORE",
-               .begin_index = 5,
-               .find = KEY_FIND_RANGE,
-               .last = 0,
-               .step = 1},
-              {.flags = KEY_OW | KEY_UPDATE | KEY_VARIABLE_FLAGS,
-               .begin = KEY_BEGIN_KEYWORD,
-               .begin_keyword = "STOREDIST",
-               .begin_index = 5,
-               .find = KEY_FIND_RANGE,
-               .last = 0,
-               .step = 1}),
-     ROW_ARGS(
-         ARG_KEY("key", 0), ARG_STRING("member"), ARG_DOUBLE("radius"),
-         ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"), ARG_TOKEN("ft", "FT"),
-                   ARG_TOKEN("mi", "MI")),
-         ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),
-         ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL),
-         ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL)),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")),
-         ARG_ONEOF("store", (ARG_OPTIONAL),
-                   ARG_KEY("storekey", 1, .token = "STORE", .display = "key"),
-                   ARG_KEY("storedistkey", 2, .token = "STOREDIST", .display = "key")))},
-    {.name = "GEORADIUSBYMEMBER_RO",
-     .run = run_georadiusbymember_ro,
-     .parse = handler_parses_itself,
-     .arity = -5,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "3.2.10",
-     .complexity = "O(N+log(M))",
+     ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS), KEY_AFTER("STORE", 5), KEY_AFTER("STOREDIST", 5)),
+     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member"), ARG_DOUBLE("radius"), UNIT(), WITH,
+              COUNT(NULL), ORDER, STORE)},
+    {GEO_ROW("GEORADIUSBYMEMBER_RO", run_georadiusbymember_ro, -5, "3.2.10", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_READONLY,
      .summary = "Tells the members within a distance of another.",
      .history = ROW_WORDS("6.2.0", "More options.", "7.0.0", "More options."),
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
-     ROW_ARGS(
-         ARG_KEY("key", 0), ARG_STRING("member"), ARG_DOUBLE("radius"),
-         ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"), ARG_TOKEN("ft", "FT"),
-                   ARG_TOKEN("mi", "MI")),
-         ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),
-         ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL),
-         ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL)),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")))},
-    {.name = "GEOSEARCH",
-     .run = run_geosearch,
-     .parse = handler_parses_itself,
-     .arity = -7,
-     .flags = CMD_READONLY,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "6.2.0",
-     .complexity = "O(N+log(M))",
+     ROW_ARGS(ARG_KEY("key", 0), ARG_STRING("member"), ARG_DOUBLE("radius"), UNIT(), WITH,
+              COUNT(NULL), ORDER)},
+    {GEO_ROW("GEOSEARCH", run_geosearch, -7, "6.2.0", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_READONLY,
      .summary = "Tells the members in a circle, a box or a polygon.",
      .history = ROW_WORDS("7.0.0", "More options.", "9.0.0", "More options."),
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
-     ROW_ARGS(
-         ARG_KEY("key", 0),
-         ARG_ONEOF("from", (ARG_OPTIONAL), ARG_STRING("member", .token = "FROMMEMBER"),
-                   ARG_BLOCK("fromlonlat", (.token = "FROMLONLAT"), ARG_DOUBLE("longitude"),
-                             ARG_DOUBLE("latitude"))),
-         ARG_ONEOF("by", (),
-                   ARG_BLOCK("circle", (), ARG_DOUBLE("radius", .token = "BYRADIUS"),
-                             ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"),
-                                       ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI"))),
-                   ARG_BLOCK("box", (), ARG_DOUBLE("width", .token = "BYBOX"), ARG_DOUBLE("height"),
-                             ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"),
-                                       ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI"))),
-                   ARG_BLOCK("polygon", (.since = "9.0.0"),
-                             ARG_INTEGER("num-vertices", .token = "BYPOLYGON"),
-                             ARG_BLOCK("vertices", (ARG_MULTIPLE), ARG_DOUBLE("longitude"),
-                                       ARG_DOUBLE("latitude")))),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL)),
-         ARG_TOKEN("withcoord", "WITHCOORD", ARG_OPTIONAL),
-         ARG_TOKEN("withdist", "WITHDIST", ARG_OPTIONAL),
-         ARG_TOKEN("withhash", "WITHHASH", ARG_OPTIONAL))},
-    {.name = "GEOSEARCHSTORE",
-     .run = run_geosearchstore,
-     .parse = handler_parses_itself,
-     .arity = -8,
-     .flags = CMD_WRITE | CMD_DENYOOM,
-     .acl = ACL_GEO,
-     .scope = SCOPE_KEYS,
-     .group = "geo",
-     .since = "6.2.0",
-     .complexity = "O(N+log(M))",
+     ROW_ARGS(ARG_KEY("key", 0), FROM_AND_BY, ORDER, COUNT(NULL), WITH)},
+    {GEO_ROW("GEOSEARCHSTORE", run_geosearchstore, -8, "6.2.0", "O(N+log(M))"),
+     .parse = handler_parses_itself, .flags = CMD_WRITE | CMD_DENYOOM,
      .summary = "Stores the members in a circle, a box or a polygon.",
      .history = ROW_WORDS("7.0.0", "More options.", "9.0.0", "More options."),
      ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEY_AT(2, KEY_RO | KEY_ACCESS)),
-     ROW_ARGS(
-         ARG_KEY("destination", 0), ARG_KEY("source", 1),
-         ARG_ONEOF("from", (ARG_OPTIONAL), ARG_STRING("member", .token = "FROMMEMBER"),
-                   ARG_BLOCK("fromlonlat", (.token = "FROMLONLAT"), ARG_DOUBLE("longitude"),
-                             ARG_DOUBLE("latitude"))),
-         ARG_ONEOF("by", (),
-                   ARG_BLOCK("circle", (), ARG_DOUBLE("radius", .token = "BYRADIUS"),
-                             ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"),
-                                       ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI"))),
-                   ARG_BLOCK("box", (), ARG_DOUBLE("width", .token = "BYBOX"), ARG_DOUBLE("height"),
-                             ARG_ONEOF("unit", (), ARG_TOKEN("m", "M"), ARG_TOKEN("km", "KM"),
-                                       ARG_TOKEN("ft", "FT"), ARG_TOKEN("mi", "MI"))),
-                   ARG_BLOCK("polygon", (.since = "9.0.0"),
-                             ARG_INTEGER("num-vertices", .token = "BYPOLYGON"),
-                             ARG_BLOCK("vertices", (ARG_MULTIPLE), ARG_DOUBLE("longitude"),
-                                       ARG_DOUBLE("latitude")))),
-         ARG_ONEOF("order", (ARG_OPTIONAL), ARG_TOKEN("asc", "ASC"), ARG_TOKEN("desc", "DESC")),
-         ARG_BLOCK("count-block", (ARG_OPTIONAL), ARG_INTEGER("count", .token = "COUNT"),
-                   ARG_TOKEN("any", "ANY", ARG_OPTIONAL)),
-         ARG_TOKEN("storedist", "STOREDIST", ARG_OPTIONAL))},
+     ROW_ARGS(ARG_KEY("destination", 0), ARG_KEY("source", 1), FROM_AND_BY, ORDER, COUNT(NULL),
+              ARG_TOKEN("storedist", "STOREDIST", ARG_OPTIONAL))},
 };
 const struct command_family geo_family = COMMAND_FAMILY(rows);

@@ -211,6 +211,14 @@ static bool open_hash(struct call *call, enum lookup_how how, struct hash_view *
     return false;
 }
 
+/* The head of a reply with an element for each field: where the fields begin in argv. */
+static size_t reply_fields_head(struct call *call)
+{
+    size_t first = args_at(call->args, ID_FIELDS);
+    reply_array(call->reply, call->argc - first);
+    return first;
+}
+
 static void reply_result(struct call *call, enum store_result rc)
 {
     switch (rc) {
@@ -238,9 +246,7 @@ static void expire(struct call *call, unsigned form)
     conditions |= args_has(call->args, ID_XX) ? EXPIRE_XX : 0;
     conditions |= args_has(call->args, ID_GT) ? EXPIRE_GT : 0;
     conditions |= args_has(call->args, ID_LT) ? EXPIRE_LT : 0;
-    size_t first = args_at(call->args, ID_FIELDS);
-    reply_array(call->reply, call->argc - first);
-    for (size_t i = first; i < call->argc; i++)
+    for (size_t i = reply_fields_head(call); i < call->argc; i++)
         reply_result(call, hash_set_deadline(&v, call->argv[i], at_ms, conditions));
     hash_commit(&v, event_of(call, at_ms));
 }
@@ -270,9 +276,7 @@ static void run_hpersist(struct call *call)
     struct hash_view v;
     if (!open_hash(call, LOOKUP_WRITE, &v))
         return;
-    size_t first = args_at(call->args, ID_FIELDS);
-    reply_array(call->reply, call->argc - first);
-    for (size_t i = first; i < call->argc; i++) {
+    for (size_t i = reply_fields_head(call); i < call->argc; i++) {
         enum store_result rc = hash_set_deadline(&v, call->argv[i], EXPIRY_NONE, 0);
         if (rc == STORE_NOT_MET)
             reply_integer(call->reply, -1);
@@ -290,9 +294,7 @@ static void ask(struct call *call, unsigned form)
     struct hash_view v;
     if (!open_hash(call, LOOKUP_READ, &v))
         return;
-    size_t first = args_at(call->args, ID_FIELDS);
-    reply_array(call->reply, call->argc - first);
-    for (size_t i = first; i < call->argc; i++) {
+    for (size_t i = reply_fields_head(call); i < call->argc; i++) {
         int64_t at_ms;
         bool there = hash_deadline(&v, call->argv[i], &at_ms);
         int64_t value = form & TIME_ABSOLUTE ? at_ms : at_ms - call->tx->now_ms;
@@ -343,9 +345,7 @@ static void run_hgetdel(struct call *call)
     struct hash_view v;
     if (!open_hash(call, LOOKUP_WRITE, &v))
         return;
-    size_t first = args_at(call->args, ID_FIELDS);
-    reply_array(call->reply, call->argc - first);
-    for (size_t i = first; i < call->argc; i++)
+    for (size_t i = reply_fields_head(call); i < call->argc; i++)
         if (reply_field(call, &v, call->argv[i]))
             hash_take(&v, call->argv[i]);
     hash_commit(&v, "hdel");
@@ -359,9 +359,7 @@ static void run_hgetex(struct call *call)
     if (!open_hash(call, LOOKUP_READ, &v) || !option_deadline(call, &at_ms))
         return;
     bool changes = at_ms != EXPIRY_NONE || args_has(call->args, ID_PERSIST);
-    size_t first = args_at(call->args, ID_FIELDS);
-    reply_array(call->reply, call->argc - first);
-    for (size_t i = first; i < call->argc; i++)
+    for (size_t i = reply_fields_head(call); i < call->argc; i++)
         if (reply_field(call, &v, call->argv[i]) && changes)
             (void)hash_set_deadline(&v, call->argv[i], at_ms, 0);
     hash_commit(&v, event_of(call, at_ms));
@@ -392,6 +390,9 @@ static void run_hsetex(struct call *call)
 
 /* ---- rows ---- */
 
+#define HASH_ROW(name, run, words, version, cost) \
+    ROW_ON_KEYS(name, run, words, "hash", ACL_HASH, version, cost)
+
 #define FIELDS_BLOCK(spec)                                                   \
     ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", spec), \
               ARG_STRING("field", ARG_MULTIPLE))
@@ -404,152 +405,58 @@ static void run_hsetex(struct call *call)
         ARG_UNIX_TIME("unix-time-milliseconds", .token = "PXAT")
 
 static const struct command rows[] = {
-    {.name = "HEXPIRE",
-     .run = run_hexpire,
-     .parse = parse_expire,
-     .arity = -6,
-     .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Sets in how many seconds fields expire.",
+    {HASH_ROW("HEXPIRE", run_hexpire, -6, "9.0.0", "O(N)"), .parse = parse_expire,
+     .flags = CMD_FAST | CMD_WRITE, .summary = "Sets in how many seconds fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("seconds"), CONDITION(), FIELDS_BLOCK(.key_spec = 0))},
-    {.name = "HEXPIREAT",
-     .run = run_hexpireat,
-     .parse = parse_expire,
-     .arity = -6,
+    {HASH_ROW("HEXPIREAT", run_hexpireat, -6, "9.0.0", "O(N)"), .parse = parse_expire,
      .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
      .summary = "Sets at which Unix time, in seconds, fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-seconds"), CONDITION(.since = "9.0.0"),
               FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HEXPIRETIME",
-     .run = run_hexpiretime,
-     .parse = parse_ttl,
-     .arity = -5,
+    {HASH_ROW("HEXPIRETIME", run_hexpiretime, -5, "9.0.0", "O(N)"), .parse = parse_ttl,
      .flags = CMD_FAST | CMD_READONLY,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
      .summary = "Tells the Unix time, in seconds, at which fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HGETDEL",
-     .run = run_hgetdel,
-     .parse = parse_take,
-     .arity = -5,
-     .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.1.0",
-     .complexity = "O(N)",
-     .summary = "Tells the values of fields and removes them.",
+    {HASH_ROW("HGETDEL", run_hgetdel, -5, "9.1.0", "O(N)"), .parse = parse_take,
+     .flags = CMD_FAST | CMD_WRITE, .summary = "Tells the values of fields and removes them.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_DELETE)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HGETEX",
-     .run = run_hgetex,
-     .parse = parse_hgetex,
-     .arity = -5,
+    {HASH_ROW("HGETEX", run_hgetex, -5, "9.0.0", "O(N)"), .parse = parse_hgetex,
      .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
      .summary = "Tells the values of fields and changes when they expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_ACCESS | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0),
               ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("persist", "PERSIST")),
               FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HPERSIST",
-     .run = run_hpersist,
-     .parse = parse_take,
-     .arity = -5,
-     .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Takes the expiry of fields away.",
+    {HASH_ROW("HPERSIST", run_hpersist, -5, "9.0.0", "O(N)"), .parse = parse_take,
+     .flags = CMD_FAST | CMD_WRITE, .summary = "Takes the expiry of fields away.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HPEXPIRE",
-     .run = run_hpexpire,
-     .parse = parse_expire,
-     .arity = -6,
-     .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Sets in how many milliseconds fields expire.",
+    {HASH_ROW("HPEXPIRE", run_hpexpire, -6, "9.0.0", "O(N)"), .parse = parse_expire,
+     .flags = CMD_FAST | CMD_WRITE, .summary = "Sets in how many milliseconds fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("milliseconds"), CONDITION(.since = "9.0.0"),
               FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HPEXPIREAT",
-     .run = run_hpexpireat,
-     .parse = parse_expire,
-     .arity = -6,
+    {HASH_ROW("HPEXPIREAT", run_hpexpireat, -6, "9.0.0", "O(N)"), .parse = parse_expire,
      .flags = CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
      .summary = "Sets at which Unix time, in milliseconds, fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_UPDATE)),
      ROW_ARGS(ARG_KEY("key", 0), ARG_INTEGER("unix-time-milliseconds"), CONDITION(.since = "9.0.0"),
               FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HPEXPIRETIME",
-     .run = run_hpexpiretime,
-     .parse = parse_ttl,
-     .arity = -5,
+    {HASH_ROW("HPEXPIRETIME", run_hpexpiretime, -5, "9.0.0", "O(N)"), .parse = parse_ttl,
      .flags = CMD_FAST | CMD_READONLY,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
      .summary = "Tells the Unix time, in milliseconds, at which fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HPTTL",
-     .run = run_hpttl,
-     .parse = parse_ttl,
-     .arity = -5,
-     .flags = CMD_FAST | CMD_READONLY,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Tells in how many milliseconds fields expire.",
+    {HASH_ROW("HPTTL", run_hpttl, -5, "9.0.0", "O(N)"), .parse = parse_ttl,
+     .flags = CMD_FAST | CMD_READONLY, .summary = "Tells in how many milliseconds fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
-    {.name = "HSETEX",
-     .run = run_hsetex,
-     .parse = parse_hsetex,
-     .arity = -6,
-     .flags = CMD_DENYOOM | CMD_FAST | CMD_WRITE,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Sets fields and when they expire.",
+    {HASH_ROW("HSETEX", run_hsetex, -6, "9.0.0", "O(N)"), .parse = parse_hsetex,
+     .flags = CMD_DENYOOM | CMD_FAST | CMD_WRITE, .summary = "Sets fields and when they expire.",
      ROW_KEYS(KEY_AT(1, KEY_RW | KEY_INSERT)),
      ROW_ARGS(
          ARG_KEY("key", 0),
@@ -559,17 +466,8 @@ static const struct command rows[] = {
          ARG_ONEOF("expiration", (ARG_OPTIONAL), TIMES, ARG_TOKEN("keepttl", "KEEPTTL")),
          ARG_BLOCK("fields", (.token = "FIELDS"), ARG_INTEGER("numfields", .key_spec = 1),
                    ARG_BLOCK("data", (ARG_MULTIPLE), ARG_STRING("field"), ARG_STRING("value"))))},
-    {.name = "HTTL",
-     .run = run_httl,
-     .parse = parse_ttl,
-     .arity = -5,
-     .flags = CMD_FAST | CMD_READONLY,
-     .acl = ACL_HASH,
-     .scope = SCOPE_KEYS,
-     .group = "hash",
-     .since = "9.0.0",
-     .complexity = "O(N)",
-     .summary = "Tells in how many seconds fields expire.",
+    {HASH_ROW("HTTL", run_httl, -5, "9.0.0", "O(N)"), .parse = parse_ttl,
+     .flags = CMD_FAST | CMD_READONLY, .summary = "Tells in how many seconds fields expire.",
      ROW_KEYS(KEY_AT(1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("key", 0), FIELDS_BLOCK(.key_spec = 1))},
 };

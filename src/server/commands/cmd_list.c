@@ -3,12 +3,11 @@
  * Redis looks at some arguments before the key and at others after it; where a handler seems to do things in an odd
  * order, that is why.
  */
-#include "server/commands/handler.h"
+#include "server/commands/cmd_list.h"
 
 #include "base/number.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
-#include "store/types/list.h"
 
 #include <stdio.h>
 
@@ -138,18 +137,6 @@ static void run_rpop(struct call *call)
     pop(call, LIST_RIGHT);
 }
 
-static const char *check_numkeys(struct slice word, struct args *out)
-{
-    int64_t count;
-    return number_parse_int64(word, &count) && count > 0 ? NULL : ERR_NUMKEYS_ZERO;
-}
-
-static const char *check_count(struct slice word, struct args *out)
-{
-    int64_t count;
-    return number_parse_int64(word, &count) && count > 0 ? NULL : ERR_COUNT_ZERO;
-}
-
 struct popped {
     struct reply *reply;
     struct slice key;
@@ -168,23 +155,29 @@ static void show_popped_element(void *context, struct slice element)
     reply_bulk(((const struct popped *)context)->reply, element);
 }
 
+bool list_reply_mpop(const struct call *call, size_t first, enum list_end end, size_t count)
+{
+    for (size_t i = 0; i < call->key_count; i++) {
+        struct popped popped = {call->reply, call->argv[first + i]};
+        struct list_visitor shown = {show_popped, show_popped_element, &popped};
+        enum store_result result =
+            list_pop(call->tx, handler_key(call, i, first + i), end, count, &shown);
+        if (result == STORE_MISSING)
+            continue;
+        reply_not_shown(call, result);
+        return true;
+    }
+    return false;
+}
+
 static void run_lmpop(struct call *call)
 {
     int64_t count = 1;
     enum list_end end = args_has(call->args, LIST_FROM_LEFT) ? LIST_LEFT : LIST_RIGHT;
     if (args_has(call->args, LIST_COUNT))
         (void)number_parse_int64(call->argv[args_at(call->args, LIST_COUNT)], &count);
-    for (size_t i = 0; i < call->key_count; i++) {
-        struct popped popped = {call->reply, call->argv[2 + i]};
-        struct list_visitor shown = {show_popped, show_popped_element, &popped};
-        enum store_result result =
-            list_pop(call->tx, handler_key(call, i, 2 + i), end, (size_t)count, &shown);
-        if (result == STORE_MISSING)
-            continue;
-        reply_not_shown(call, result);
-        return;
-    }
-    reply_null_array(call->reply);
+    if (!list_reply_mpop(call, 2, end, (size_t)count))
+        reply_null_array(call->reply);
 }
 
 static void move(const struct call *call, enum list_end from, enum list_end to)
@@ -406,18 +399,12 @@ static const struct command rows[] = {
               ENDS("whereto", LIST_TO_LEFT, LIST_TO_RIGHT))},
     {LIST_ROW("LMPOP", run_lmpop, -4, "7.0.0", "O(N+M)"), .flags = CMD_WRITE | CMD_MOVABLE_KEYS,
      .summary = "Takes elements from an end of the first list that there is.",
-     ROW_KEYS({.flags = KEY_RW | KEY_ACCESS | KEY_DELETE,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
-     ROW_ARGS(ARG_INTEGER("numkeys", .id = LIST_NUMKEYS, .check = check_numkeys),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RW | KEY_ACCESS | KEY_DELETE)),
+     ROW_ARGS(ARG_INTEGER("numkeys", .id = LIST_NUMKEYS, .check = handler_check_numkeys),
               ARG_KEY("key", 0, ARG_MULTIPLE, .repeats_by = LIST_NUMKEYS),
               ENDS("where", LIST_FROM_LEFT, LIST_FROM_RIGHT),
               ARG_INTEGER("count", .token = "COUNT", ARG_OPTIONAL, .id = LIST_COUNT, .once = true,
-                          .check = check_count))},
+                          .check = handler_check_pop_count))},
     {LIST_ROW("LPOP", run_lpop, -2, "1.0.0", "O(N)"), .parse = parse_pop,
      .flags = CMD_WRITE | CMD_FAST, .summary = "Takes elements from the beginning of a list.",
      .history = ROW_WORDS("6.2.0", "The count."),

@@ -1,4 +1,4 @@
-/* cmd_server.c - INFO, TIME, DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, SHUTDOWN. */
+/* cmd_server.c - INFO, TIME, DBSIZE, FLUSHALL, FLUSHDB, SWAPDB, LASTSAVE, ROLE, SHUTDOWN. */
 #include "platform/clock.h"
 #include "server/client.h"
 #include "server/commands/handler.h"
@@ -37,6 +37,20 @@ static void run_time(struct call *call)
 static void run_dbsize(struct call *call)
 {
     reply_integer(call->reply, (int64_t)keyspace_size(call->tx->keyspace, call->tx->db));
+}
+
+/* Nothing has been saved since the start, and nobody replicates us. */
+static void run_lastsave(struct call *call)
+{
+    reply_integer(call->reply, call->server->start_ms / 1000);
+}
+
+static void run_role(struct call *call)
+{
+    reply_array(call->reply, 3);
+    reply_bulk_string(call->reply, "master");
+    reply_integer(call->reply, 0);
+    reply_array(call->reply, 0);
 }
 
 enum { FLUSH_ASYNC = 1, FLUSH_SYNC };
@@ -184,6 +198,28 @@ static const struct command rows[] = {
                        "response_policy:special"),
      .history = ROW_WORDS("7.0.0", "Takes more than one section."),
      ROW_ARGS(ARG_STRING("section", ARG_OPTIONAL, ARG_MULTIPLE))},
+    {.name = "LASTSAVE",
+     .run = run_lastsave,
+     .arity = 1,
+     .flags = CMD_LOADING | CMD_STALE | CMD_FAST,
+     .acl = ACL_ADMIN | ACL_DANGEROUS,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "1.0.0",
+     .complexity = "O(1)",
+     .summary = "Tells when the data was last saved, as Unix time; before the first time, when the "
+                "server was started.",
+     .tips = ROW_WORDS("nondeterministic_output")},
+    {.name = "ROLE",
+     .run = run_role,
+     .arity = 1,
+     .flags = CMD_NOSCRIPT | CMD_LOADING | CMD_STALE | CMD_FAST,
+     .acl = ACL_ADMIN | ACL_DANGEROUS,
+     .scope = SCOPE_NONE,
+     .group = "server",
+     .since = "2.8.12",
+     .complexity = "O(1)",
+     .summary = "Tells the server's part in replication."},
     {.name = "SHUTDOWN",
      .run = run_shutdown,
      .arity = -1,

@@ -15,39 +15,34 @@ struct sort_call {
     size_t store; /* word of the destination; 0: none */
 };
 
-static bool word_is(struct slice word, const char *name)
-{
-    return slice_equal_nocase(word, slice_of(name));
-}
-
 /* Takes the option at argv[at]: the words it has, or 0 and the error replied. */
 static size_t take_option(struct call *call, size_t at, bool may_store, struct sort_call *s)
 {
     struct sort_options *o = &s->options;
     struct slice word = call->argv[at];
     size_t left = call->argc - at - 1;
-    if (word_is(word, "asc") || word_is(word, "desc")) {
-        o->descending = word_is(word, "desc");
+    if (slice_equal_nocase(word, SLICE("asc")) || slice_equal_nocase(word, SLICE("desc"))) {
+        o->descending = slice_equal_nocase(word, SLICE("desc"));
         return 1;
     }
-    if (word_is(word, "alpha")) {
+    if (slice_equal_nocase(word, SLICE("alpha"))) {
         o->alpha = true;
         return 1;
     }
-    if (word_is(word, "limit") && left >= 2)
+    if (slice_equal_nocase(word, SLICE("limit")) && left >= 2)
         return handler_integer(call, call->argv[at + 1], &o->offset) &&
                        handler_integer(call, call->argv[at + 2], &o->count)
                    ? 3
                    : 0;
-    if (word_is(word, "store") && left >= 1 && may_store) {
+    if (slice_equal_nocase(word, SLICE("store")) && left >= 1 && may_store) {
         s->store = at + 1;
         return 2;
     }
-    if (word_is(word, "by") && left >= 1) {
+    if (slice_equal_nocase(word, SLICE("by")) && left >= 1) {
         o->by = call->argv[at + 1];
         return 2;
     }
-    if (word_is(word, "get") && left >= 1) {
+    if (slice_equal_nocase(word, SLICE("get")) && left >= 1) {
         s->get[o->get_count++] = call->argv[at + 1];
         return 2;
     }

@@ -339,9 +339,6 @@ static void run_xrevrange(struct call *call)
 
 /* ---- rows ---- */
 
-#define STREAM_ROW(command_name, handler, words, version, cost)                    \
-    .name = (command_name), .run = (handler), .arity = (words), .acl = ACL_STREAM, \
-    .scope = SCOPE_KEYS, .group = "stream", .since = (version), .complexity = (cost)
 #define TRIM_STRATEGY                                                  \
     ARG_ONEOF("strategy", (), ARG_TOKEN("maxlen", "MAXLEN"),           \
               ARG_TOKEN("minid", "MINID", .since = "6.2.0")),          \

@@ -141,6 +141,7 @@ static void run_destroy(struct call *call)
         return;
     stream_group_destroy(s, g);
     stream_changed(call->tx, handler_key(call, 0, 2), "xgroup-destroy", 1);
+    stream_awaken(call->tx, handler_key(call, 0, 2));
 }
 
 static void run_createconsumer(struct call *call)
@@ -367,9 +368,6 @@ static void run_xpending(struct call *call)
 
 /* ---- rows ---- */
 
-#define STREAM_ROW(command_name, handler, words, version, cost)                    \
-    .name = (command_name), .run = (handler), .arity = (words), .acl = ACL_STREAM, \
-    .scope = SCOPE_KEYS, .group = "stream", .since = (version), .complexity = (cost)
 #define NEW_ID ARG_ONEOF("id-selector", (), ARG_STRING("id"), ARG_TOKEN("new-id", "$"))
 
 static const struct command rows[] = {

@@ -1,14 +1,16 @@
 /* cmd_stream_read.c - XREAD and XREADGROUP. They read several streams, and say what is wrong with the ids of all before
  * they show anything of the first. */
+#include "server/blocked.h"
 #include "server/commands/handler.h"
 
-#include "base/number.h"
 #include "server/commands/stream_words.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
 
+#include <tuco/mem.h>
+
 struct reading {
-    const struct call *call;
+    struct call *call;
     bool for_group, no_ack, may_block;
     int64_t timeout_ms;
     uint64_t count;        /* 0: no limit */
@@ -20,18 +22,6 @@ static bool fail(const struct reading *r, const char *error)
 {
     reply_error(r->call->reply, error);
     return false;
-}
-
-static bool take_timeout(struct reading *r, struct slice word)
-{
-    if (!number_parse_int64(word, &r->timeout_ms))
-        return fail(r, ERR_TIMEOUT);
-    if (r->timeout_ms < 0)
-        return fail(r, ERR_TIMEOUT_NEGATIVE);
-    if (r->timeout_ms > INT64_MAX - r->call->tx->now_ms)
-        return fail(r, ERR_TIMEOUT_RANGE);
-    r->may_block = true;
-    return true;
 }
 
 static bool take_streams(struct reading *r, size_t first)
@@ -58,8 +48,9 @@ static bool take_words(struct reading *r)
     for (size_t i = 1; i < call->argc && r->first == 0; i++) {
         int64_t count;
         if (stream_option(call, i, "block", 1)) {
-            if (!take_timeout(r, call->argv[++i]))
+            if (!handler_timeout_ms(call, call->argv[++i], &r->timeout_ms))
                 return false;
+            r->may_block = true;
         } else if (stream_option(call, i, "count", 1)) {
             if (!handler_integer(call, call->argv[++i], &count))
                 return false;
@@ -119,12 +110,20 @@ static bool start_of(const struct reading *r, const struct stream_object *s, siz
     return true;
 }
 
+/* False only for a blocked client that is served because another key has expired: a key that is not looked at. */
+static bool is_held(const struct reading *r, size_t nth)
+{
+    return !r->call->serving || transaction_holds(r->call->tx, r->call->key_hashes[nth]);
+}
+
 static bool check_stream(const struct reading *r, size_t nth)
 {
     const struct stream_object *s = NULL;
     struct store_key key = key_of(r, nth);
     struct id after;
     bool is_new;
+    if (!is_held(r, nth))
+        return true;
     enum store_result result = stream_read(r->call->tx, key, &s);
     if (result == STORE_WRONG_TYPE)
         return fail(r, ERR_WRONG_TYPE);
@@ -235,7 +234,41 @@ static bool read_for_group(const struct reading *r, size_t nth, struct answer *a
     return true;
 }
 
-static void run_read(const struct call *call, bool for_group)
+/* ---- waiting ---- */
+
+/* Waits with the words of the call, in which what "$" stands for now takes its place. */
+static void wait(struct reading *r)
+{
+    struct call *call = r->call;
+    size_t ids = r->first + r->streams;
+    struct slice *argv = NULL;
+    if (!call->serving && !r->for_group) {
+        argv = tu_alloc(call->argc * sizeof *argv + r->streams * STREAM_ID_TEXT);
+        if (!argv) {
+            handler_error(call, STORE_NO_MEMORY);
+            return;
+        }
+        memcpy(argv, call->argv, call->argc * sizeof *argv);
+        char *text = (char *)(argv + call->argc);
+        for (size_t i = 0; i < r->streams; i++, text += STREAM_ID_TEXT) {
+            const struct stream_object *s = NULL;
+            if (!slice_equal(argv[ids + i], SLICE("$")))
+                continue;
+            (void)!stream_read(call->tx, key_of(r, i), &s);
+            argv[ids + i] = (struct slice){text, stream_id_format(s ? s->last_id : ID_MIN, text)};
+        }
+    }
+    blocked_wait(call, &(struct blocked_wish){.type = TYPE_STREAM,
+                                              .on_missing = r->for_group,
+                                              .first = r->first,
+                                              .count = r->streams,
+                                              .timeout_ms = r->timeout_ms,
+                                              .argv = argv,
+                                              .nothing = reply_null_array});
+    tu_free(argv);
+}
+
+static void run_read(struct call *call, bool for_group)
 {
     struct reading r = {.call = call, .for_group = for_group};
     struct answer a = {.shown = 0};
@@ -245,6 +278,8 @@ static void run_read(const struct call *call, bool for_group)
         if (!check_stream(&r, i))
             return;
     for (size_t i = 0; i < r.streams; i++) {
+        if (!is_held(&r, i))
+            continue;
         if (!for_group)
             read_plain(&r, i, &a);
         else if (!read_for_group(&r, i, &a) && a.shown == 0) {
@@ -252,7 +287,9 @@ static void run_read(const struct call *call, bool for_group)
             return;
         }
     }
-    if (a.shown == 0)
+    if (a.shown == 0 && r.may_block)
+        wait(&r);
+    else if (a.shown == 0)
         reply_null_array(call->reply);
     else if (reply_protocol(call->reply) == 2)
         reply_deferred_array(call->reply, a.mark, a.shown);

@@ -214,43 +214,40 @@ static void run_zpopmax(struct call *call)
     pop(call, true);
 }
 
-static const char *check_numkeys(struct slice word, struct args *out)
-{
-    int64_t count;
-    return number_parse_int64(word, &count) && count > 0 ? NULL : ERR_NUMKEYS_ZERO;
-}
-
-static const char *check_pop_count(struct slice word, struct args *out)
-{
-    int64_t count;
-    return number_parse_int64(word, &count) && count > 0 ? NULL : ERR_COUNT_ZERO;
-}
-
-static void run_zmpop(struct call *call)
+bool zset_reply_pop(struct call *call, const struct zset_pop *how)
 {
     struct zset_view v;
-    int64_t count = 1;
-    bool highest = !args_has(call->args, POP_MIN);
-    if (args_has(call->args, POP_COUNT))
-        (void)number_parse_int64(call->argv[args_at(call->args, POP_COUNT)], &count);
     for (size_t i = 0; i < call->key_count; i++) {
-        enum store_result rc = zset_open(call->tx, handler_key(call, i, 2 + i), LOOKUP_WRITE, &v);
+        struct store_key key = handler_key(call, i, how->first + i);
+        enum store_result rc = zset_open(call->tx, key, LOOKUP_WRITE, &v);
         if (rc == STORE_MISSING)
             continue;
         if (rc != STORE_OK) {
             handler_error(call, rc);
-            return;
+            return true;
         }
-        struct zset_ranks ranks = end_ranks(&v, (uint64_t)count, highest);
-        reply_array(call->reply, 2);
-        reply_bulk(call->reply, call->argv[2 + i]);
-        reply_array(call->reply, zset_ranks_count(ranks));
-        zset_visit(&v, ranks, highest, show_pair, call->reply);
+        struct zset_ranks ranks = end_ranks(&v, how->count, how->highest);
+        reply_array(call->reply, how->flat ? 3 : 2);
+        reply_bulk(call->reply, key.name);
+        if (!how->flat)
+            reply_array(call->reply, zset_ranks_count(ranks));
+        zset_visit(&v, ranks, how->highest, how->flat ? show_both : show_pair, call->reply);
         zset_take_ranks(&v, ranks);
-        zset_commit(&v, highest ? "zpopmax" : "zpopmin");
-        return;
+        zset_commit(&v, how->highest ? "zpopmax" : "zpopmin");
+        return true;
     }
-    reply_null_array(call->reply);
+    return false;
+}
+
+static void run_zmpop(struct call *call)
+{
+    int64_t count = 1;
+    if (args_has(call->args, POP_COUNT))
+        (void)number_parse_int64(call->argv[args_at(call->args, POP_COUNT)], &count);
+    struct zset_pop how = {
+        .first = 2, .count = (uint64_t)count, .highest = !args_has(call->args, POP_MIN)};
+    if (!zset_reply_pop(call, &how))
+        reply_null_array(call->reply);
 }
 
 /* ---- reading ---- */
@@ -490,19 +487,13 @@ static const struct command rows[] = {
      .since = "7.0.0",
      .complexity = "O(K)",
      .summary = "Takes the lowest or highest members of the first sorted set that there is.",
-     ROW_KEYS({.flags = KEY_RW | KEY_ACCESS | KEY_DELETE,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RW | KEY_ACCESS | KEY_DELETE)),
      ROW_ARGS(
-         ARG_INTEGER("numkeys", .id = POP_NUMKEYS, .check = check_numkeys),
+         ARG_INTEGER("numkeys", .id = POP_NUMKEYS, .check = handler_check_numkeys),
          ARG_KEY("key", 0, ARG_MULTIPLE, .repeats_by = POP_NUMKEYS),
          ARG_ONEOF("where", (), ARG_TOKEN("min", "MIN", .id = POP_MIN), ARG_TOKEN("max", "MAX")),
          ARG_INTEGER("count", ARG_OPTIONAL, .token = "COUNT", .id = POP_COUNT, .once = true,
-                     .check = check_pop_count))},
+                     .check = handler_check_pop_count))},
     {.name = "ZMSCORE",
      .run = run_zmscore,
      .arity = -3,

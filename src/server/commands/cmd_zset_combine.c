@@ -112,13 +112,15 @@ static bool parse_options(struct call *call, struct combination *c)
 
 static void reply_result(struct call *call, struct combination *c)
 {
-    struct zset_object *result;
+    struct zset_result *result;
     size_t count = 0;
     static const char *const events[] = {"zunionstore", "zinterstore", "zdiffstore"};
     enum store_result rc =
         zset_combine(call->tx, c->operation, c->aggregate, c->inputs, c->count, &result);
     if (rc == STORE_OK && c->is_store)
         rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], &count);
+    else if (rc == STORE_OK && !zset_result_sort(result))
+        rc = STORE_NO_MEMORY;
     if (rc != STORE_OK) {
         handler_error(call, rc);
     } else if (c->is_store) {
@@ -126,8 +128,9 @@ static void reply_result(struct call *call, struct combination *c)
     } else {
         zset_reply_head(call, zset_result_count(result), c->scores);
         zset_result_each(result, zset_shown(call, c->scores), call->reply);
-        zset_result_free(result);
     }
+    if (!c->is_store)
+        zset_result_free(result);
 }
 
 static void run(struct call *call, struct combination *c)
@@ -182,155 +185,55 @@ static void run_zintercard(struct call *call)
 
 /* ---- rows ---- */
 
+#define ZSET_ROW(name, run, words, version, cost) \
+    ROW_ON_KEYS(name, run, words, "sorted-set", ACL_SORTEDSET, version, cost)
+
+#define WEIGHTS                                                                               \
+    ARG_INTEGER("weight", ARG_OPTIONAL, ARG_MULTIPLE, .token = "WEIGHTS"),                    \
+        ARG_ONEOF("aggregate", (ARG_OPTIONAL, .token = "AGGREGATE"), ARG_TOKEN("sum", "SUM"), \
+                  ARG_TOKEN("min", "MIN"), ARG_TOKEN("max", "MAX"))
+
 static const struct command rows[] = {
-    {.name = "ZDIFF",
-     .run = run_zdiff,
-     .parse = handler_parses_itself,
-     .arity = -3,
+    {ZSET_ROW("ZDIFF", run_zdiff, -3, "6.2.0", "O(L + (N-K)"), .parse = handler_parses_itself,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "6.2.0",
-     .complexity = "O(L + (N-K)",
      .summary = "Tells the members of the first sorted set that are in none of the others.",
-     ROW_KEYS({.flags = KEY_RO | KEY_ACCESS,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE),
               ARG_TOKEN("withscores", "WITHSCORES", ARG_OPTIONAL))},
-    {.name = "ZDIFFSTORE",
-     .run = run_zdiffstore,
-     .parse = handler_parses_itself,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "6.2.0",
-     .complexity = "O(L + (N-K)",
+    {ZSET_ROW("ZDIFFSTORE", run_zdiffstore, -4, "6.2.0", "O(L + (N-K)"),
+     .parse = handler_parses_itself, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .summary = "Stores the members of the first sorted set that are in none of the others.",
-     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), {.flags = KEY_RO | KEY_ACCESS,
-                                               .begin = KEY_BEGIN_INDEX,
-                                               .begin_index = 2,
-                                               .find = KEY_FIND_KEYNUM,
-                                               .keynum_index = 0,
-                                               .first_key = 1,
-                                               .keynum_step = 1}),
+     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("destination", 0), ARG_INTEGER("numkeys"), ARG_KEY("key", 1, ARG_MULTIPLE))},
-    {.name = "ZINTER",
-     .run = run_zinter,
-     .parse = handler_parses_itself,
-     .arity = -3,
+    {ZSET_ROW("ZINTER", run_zinter, -3, "6.2.0", "O(N*K)"), .parse = handler_parses_itself,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "6.2.0",
-     .complexity = "O(N*K)",
      .summary = "Tells the members that are in all of several sorted sets.",
-     ROW_KEYS({.flags = KEY_RO | KEY_ACCESS,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
-     ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE),
-              ARG_INTEGER("weight", ARG_OPTIONAL, ARG_MULTIPLE, .token = "WEIGHTS"),
-              ARG_ONEOF("aggregate", (ARG_OPTIONAL, .token = "AGGREGATE"), ARG_TOKEN("sum", "SUM"),
-                        ARG_TOKEN("min", "MIN"), ARG_TOKEN("max", "MAX")),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)),
+     ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE), WEIGHTS,
               ARG_TOKEN("withscores", "WITHSCORES", ARG_OPTIONAL))},
-    {.name = "ZINTERCARD",
-     .run = run_zintercard,
-     .parse = handler_parses_itself,
-     .arity = -3,
+    {ZSET_ROW("ZINTERCARD", run_zintercard, -3, "7.0.0", "O(N*K)"), .parse = handler_parses_itself,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "7.0.0",
-     .complexity = "O(N*K)",
      .summary = "Counts the members that are in all of several sorted sets.",
-     ROW_KEYS({.flags = KEY_RO | KEY_ACCESS,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE),
               ARG_INTEGER("limit", ARG_OPTIONAL, .token = "LIMIT"))},
-    {.name = "ZINTERSTORE",
-     .run = run_zinterstore,
-     .parse = handler_parses_itself,
-     .arity = -4,
-     .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "2.0.0",
-     .complexity = "O(N*K)",
+    {ZSET_ROW("ZINTERSTORE", run_zinterstore, -4, "2.0.0", "O(N*K)"),
+     .parse = handler_parses_itself, .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
      .summary = "Stores the members that are in all of several sorted sets.",
-     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), {.flags = KEY_RO | KEY_ACCESS,
-                                               .begin = KEY_BEGIN_INDEX,
-                                               .begin_index = 2,
-                                               .find = KEY_FIND_KEYNUM,
-                                               .keynum_index = 0,
-                                               .first_key = 1,
-                                               .keynum_step = 1}),
+     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("destination", 0), ARG_INTEGER("numkeys"), ARG_KEY("key", 1, ARG_MULTIPLE),
-              ARG_INTEGER("weight", ARG_OPTIONAL, ARG_MULTIPLE, .token = "WEIGHTS"),
-              ARG_ONEOF("aggregate", (ARG_OPTIONAL, .token = "AGGREGATE"), ARG_TOKEN("sum", "SUM"),
-                        ARG_TOKEN("min", "MIN"), ARG_TOKEN("max", "MAX")))},
-    {.name = "ZUNION",
-     .run = run_zunion,
-     .parse = handler_parses_itself,
-     .arity = -3,
+              WEIGHTS)},
+    {ZSET_ROW("ZUNION", run_zunion, -3, "6.2.0", "O(N)"), .parse = handler_parses_itself,
      .flags = CMD_READONLY | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "6.2.0",
-     .complexity = "O(N)",
      .summary = "Tells the members of several sorted sets together.",
-     ROW_KEYS({.flags = KEY_RO | KEY_ACCESS,
-               .begin = KEY_BEGIN_INDEX,
-               .begin_index = 1,
-               .find = KEY_FIND_KEYNUM,
-               .keynum_index = 0,
-               .first_key = 1,
-               .keynum_step = 1}),
-     ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE),
-              ARG_INTEGER("weight", ARG_OPTIONAL, ARG_MULTIPLE, .token = "WEIGHTS"),
-              ARG_ONEOF("aggregate", (ARG_OPTIONAL, .token = "AGGREGATE"), ARG_TOKEN("sum", "SUM"),
-                        ARG_TOKEN("min", "MIN"), ARG_TOKEN("max", "MAX")),
+     ROW_KEYS(KEYS_COUNTED(1, 1, KEY_RO | KEY_ACCESS)),
+     ROW_ARGS(ARG_INTEGER("numkeys"), ARG_KEY("key", 0, ARG_MULTIPLE), WEIGHTS,
               ARG_TOKEN("withscores", "WITHSCORES", ARG_OPTIONAL))},
-    {.name = "ZUNIONSTORE",
-     .run = run_zunionstore,
-     .parse = handler_parses_itself,
-     .arity = -4,
+    {ZSET_ROW("ZUNIONSTORE", run_zunionstore, -4, "2.0.0", "O(N)"), .parse = handler_parses_itself,
      .flags = CMD_WRITE | CMD_DENYOOM | CMD_MOVABLE_KEYS,
-     .acl = ACL_SORTEDSET,
-     .scope = SCOPE_KEYS,
-     .group = "sorted-set",
-     .since = "2.0.0",
-     .complexity = "O(N)",
      .summary = "Stores the members of several sorted sets together.",
-     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), {.flags = KEY_RO | KEY_ACCESS,
-                                               .begin = KEY_BEGIN_INDEX,
-                                               .begin_index = 2,
-                                               .find = KEY_FIND_KEYNUM,
-                                               .keynum_index = 0,
-                                               .first_key = 1,
-                                               .keynum_step = 1}),
+     ROW_KEYS(KEY_AT(1, KEY_OW | KEY_UPDATE), KEYS_COUNTED(2, 1, KEY_RO | KEY_ACCESS)),
      ROW_ARGS(ARG_KEY("destination", 0), ARG_INTEGER("numkeys"), ARG_KEY("key", 1, ARG_MULTIPLE),
-              ARG_INTEGER("weight", ARG_OPTIONAL, ARG_MULTIPLE, .token = "WEIGHTS"),
-              ARG_ONEOF("aggregate", (ARG_OPTIONAL, .token = "AGGREGATE"), ARG_TOKEN("sum", "SUM"),
-                        ARG_TOKEN("min", "MIN"), ARG_TOKEN("max", "MAX")))},
+              WEIGHTS)},
 };
 const struct command_family zset_combine_family = COMMAND_FAMILY(rows);

@@ -9,7 +9,9 @@
 
 #define COMMAND_FAMILIES(X) \
     X(bitmap)               \
+    X(cluster)              \
     X(command)              \
+    X(command_log)          \
     X(config)               \
     X(debug)                \
     X(connection)           \
@@ -20,9 +22,12 @@
     X(hash)                 \
     X(hash_expire)          \
     X(hyperloglog)          \
+    X(latency)              \
     X(list)                 \
+    X(lolwut)               \
     X(list_block)           \
     X(memory)               \
+    X(migrate)              \
     X(server)               \
     X(stream)               \
     X(stream_claim)         \
@@ -34,7 +39,9 @@
     X(string_edit)          \
     X(throttle)             \
     X(transaction)          \
+    X(wait)                 \
     X(zset)                 \
+    X(zset_block)           \
     X(zset_combine)         \
     X(zset_range)
 

@@ -132,6 +132,22 @@ bool handler_deadline_option(const struct call *call, unsigned ex, struct slice 
     return false;
 }
 
+static bool is_above_zero(struct slice word)
+{
+    int64_t count;
+    return number_parse_int64(word, &count) && count > 0;
+}
+
+const char *handler_check_numkeys(struct slice word, struct args *out)
+{
+    return is_above_zero(word) ? NULL : ERR_NUMKEYS_ZERO;
+}
+
+const char *handler_check_pop_count(struct slice word, struct args *out)
+{
+    return is_above_zero(word) ? NULL : ERR_COUNT_ZERO;
+}
+
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error)
 {

@@ -63,6 +63,10 @@ bool handler_timeout_ms(const struct call *call, struct slice word, int64_t *tim
 bool handler_deadline_option(const struct call *call, unsigned ex, struct slice *word,
                              unsigned *form);
 
+/* Checks of numkeys and of COUNT where several keys are popped from: above 0. */
+const char *handler_check_numkeys(struct slice word, struct args *out);
+const char *handler_check_pop_count(struct slice word, struct args *out);
+
 /* A row's `parse` for commands that look at their keys, or at the configuration, before or between
  * their options: the handler calls args_match itself. */
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,

@@ -104,12 +104,17 @@ bad:
     return false;
 }
 
-void stream_reply_id(const struct call *call, struct id id)
+size_t stream_id_format(struct id id, char text[STREAM_ID_TEXT])
 {
-    char text[2 * NUMBER_INT64_MAX_SIZE + 1];
     size_t size = number_format_uint64(text, id.ms);
     text[size++] = '-';
-    size += number_format_uint64(text + size, id.seq);
+    return size + number_format_uint64(text + size, id.seq);
+}
+
+void stream_reply_id(const struct call *call, struct id id)
+{
+    char text[STREAM_ID_TEXT];
+    size_t size = stream_id_format(id, text);
     reply_bulk(call->reply, (struct slice){text, size});
 }
 

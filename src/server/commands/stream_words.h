@@ -18,6 +18,8 @@ bool stream_id_word(const struct call *call, struct slice word, struct id *out);
 bool stream_interval_words(const struct call *call, struct slice low_word, struct slice high_word,
                            struct id *low, struct id *high);
 
+enum { STREAM_ID_TEXT = 48 }; /* room for "ms-seq" */
+size_t stream_id_format(struct id id, char text[STREAM_ID_TEXT]);
 void stream_reply_id(const struct call *call, struct id id);
 void stream_reply_entry(const struct call *call, struct stream_entry *e);
 /* The entry of this id as one of an array. False: there is none, and nothing was replied. */
@@ -37,7 +39,9 @@ bool stream_ids_words(const struct call *call, size_t at, enum stream_refs *refs
 /* The reply to XDELEX and XACKDEL for an id: 1 it went, 2 it had to stay, -1 it is not there. */
 void stream_reply_deleted(const struct call *call, enum store_result result);
 
-/* The grammar of the same. */
+#define STREAM_ROW(name, run, words, version, cost) \
+    ROW_ON_KEYS(name, run, words, "stream", ACL_STREAM, version, cost)
+/* The grammar of stream_refs_word and stream_ids_words. */
 #define STREAM_REFS_ARG(version)                                                                \
     ARG_ONEOF("condition", (ARG_OPTIONAL, .since = (version)), ARG_TOKEN("keepref", "KEEPREF"), \
               ARG_TOKEN("delref", "DELREF"), ARG_TOKEN("acked", "ACKED"))

@@ -97,6 +97,12 @@ void element_table_destroy(struct element_table *t)
     t->element_bytes = 0;
 }
 
+void element_table_drop(struct element_table *t)
+{
+    hash_table_destroy(&t->table);
+    t->element_bytes = 0;
+}
+
 struct element_table *element_table_new(const struct siphash_key *secret)
 {
     struct element_table *t = tu_alloc(sizeof *t);
@@ -114,6 +120,8 @@ void element_table_free(struct element_table *t)
 bool element_table_copy_into(struct element_table *to, const struct element_table *from)
 {
     struct element_iterator it = element_iterate(from);
+    if (!element_table_expect(to, element_table_count(from)))
+        return false;
     for (struct element *e; (e = element_next(&it));) {
         size_t size = element_size(e);
         struct element *copy = tu_alloc(size);
@@ -150,6 +158,12 @@ struct element *element_table_find(const struct element_table *t, struct slice n
                                    place ? &place->slot : NULL);
 }
 
+struct element *element_table_find_hashed(const struct element_table *t, struct slice name,
+                                          uint64_t hash)
+{
+    return hash_table_find_element(&t->table, name, hash, NULL);
+}
+
 struct element *element_table_find_hash(const struct element_table *t, uint64_t hash,
                                         struct element_place *place)
 {
@@ -180,6 +194,24 @@ enum element_added element_table_add(struct element_table *t, struct slice name)
 bool element_table_insert(struct element_table *t, struct element *e)
 {
     return insert(t, e, element_table_hash(t, element_name(e)));
+}
+
+bool element_table_expect(struct element_table *t, size_t count)
+{
+    return hash_table_expect(&t->table, count);
+}
+
+bool element_table_fill(struct element_table *t, const struct element_item *items, size_t count)
+{
+    if (!element_table_expect(t, count))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!insert(t, items[i].element, items[i].word)) {
+            element_table_drop(t);
+            return false;
+        }
+    }
+    return true;
 }
 
 struct element *element_table_at(const struct element_table *t, const struct element_place *place)

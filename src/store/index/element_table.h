@@ -44,6 +44,13 @@ struct element_table {
     size_t element_bytes; /* of the elements' blocks */
 };
 
+/* An element among many that are on their way into a table, or into an order. */
+struct element_item {
+    struct element *element;
+    uint64_t
+        word; /* what the receiver wants to know: its name's hash, or the place of its score (score_sort.h) */
+};
+
 /* Where an element is, for element_table_remove_at and element_table_replace. */
 struct element_place {
     struct hash_slot slot;
@@ -102,6 +109,8 @@ void element_table_free(struct element_table *t);
 /* The same for a table inside another object, which lies on the manual heap. */
 void element_table_init(struct element_table *t, const struct siphash_key *secret);
 void element_table_destroy(struct element_table *t);
+/* Empties it; the elements are the caller's again. */
+void element_table_drop(struct element_table *t);
 /* A copy of all, deadlines included. NULL: out of memory. */
 struct element_table *element_table_copy(const struct element_table *t);
 /* Copies the elements of `from` into the empty table `to`. False: out of memory, `to` is empty. */
@@ -122,6 +131,9 @@ static inline uint64_t element_table_hash(const struct element_table *t, struct 
 /* The element of this name, or NULL. *place (may be NULL) tells where. */
 struct element *element_table_find(const struct element_table *t, struct slice name,
                                    struct element_place *place);
+/* The same for who knows its hash. */
+struct element *element_table_find_hashed(const struct element_table *t, struct slice name,
+                                          uint64_t hash);
 /* An element whose name has exactly this hash (element_table_hash). */
 struct element *element_table_find_hash(const struct element_table *t, uint64_t hash,
                                         struct element_place *place);
@@ -134,6 +146,11 @@ enum element_added { ELEMENT_NO_MEMORY = -1, ELEMENT_EXISTS, ELEMENT_ADDED };
 enum element_added element_table_add(struct element_table *t, struct slice name);
 /* Adds an element made by the caller, whose name is not there. False: out of memory, it is still the caller's. */
 bool element_table_insert(struct element_table *t, struct element *e);
+/* Makes room for about `count` elements in a table that never had one. False: out of memory, nothing has changed. */
+bool element_table_expect(struct element_table *t, size_t count);
+/* Adds `count` elements to a table that never had one. False: out of memory, it is empty and they are still the
+ * caller's. */
+bool element_table_fill(struct element_table *t, const struct element_item *items, size_t count);
 /* Puts `e`, of the same name, in the place of the one there, which is freed. */
 void element_table_replace(struct element_table *t, const struct element_place *place,
                            struct element *e);

@@ -146,6 +146,14 @@ static void free_node(struct score_tree *t, struct score_node *n)
     tu_free(n);
 }
 
+static void destroy_node(struct score_node *n)
+{
+    if (!n->is_leaf)
+        for (size_t i = 0; i < n->count; i++)
+            destroy_node(as_inner(n)->children[i].node);
+    tu_free(n);
+}
+
 /* Writes down what the parent knows of child number i. */
 static void note_child(struct inner *parent, size_t i)
 {
@@ -316,6 +324,86 @@ bool score_tree_insert(struct score_tree *t, struct element *e)
     return true;
 }
 
+/* ---- building ---- */
+
+/* Shares `count` entries out over as few nodes as hold them: the number of those before node number i of `nodes`. */
+static size_t share(size_t count, size_t nodes, size_t i)
+{
+    return count / nodes * i + (i < count % nodes ? i : count % nodes);
+}
+
+/* The leaves of all elements, in children, which have room for them. Their number, also where memory ran out. */
+static size_t build_leaves(struct score_tree *t, const struct element_item *items, size_t count,
+                           struct child *children, size_t nodes)
+{
+    struct score_leaf *last = NULL;
+    for (size_t n = 0; n < nodes; n++) {
+        size_t from = share(count, nodes, n), end = share(count, nodes, n + 1);
+        struct score_leaf *leaf = new_node(t, true);
+        if (!leaf)
+            return n;
+        for (size_t i = from; i < end; i++)
+            leaf->items[i - from] = items[i].element;
+        leaf->head.count = (uint16_t)(end - from);
+        leaf->prev = last;
+        if (last)
+            last->next = leaf;
+        last = leaf;
+        children[n] = (struct child){&leaf->head, items[from].element,
+                                     element_score(items[from].element), end - from};
+    }
+    return nodes;
+}
+
+/* Puts one level above the nodes in children, which become those of that level. *count may be less than wanted where memory
+ * ran out: then children are of both levels. */
+static bool build_level(struct score_tree *t, struct child *children, size_t *count)
+{
+    size_t below = *count, nodes = (below + SCORE_INNER_MAX - 1) / SCORE_INNER_MAX;
+    for (size_t n = 0; n < nodes; n++) {
+        size_t from = share(below, nodes, n), end = share(below, nodes, n + 1);
+        struct inner *in = new_node(t, false);
+        if (!in) {
+            memmove(children + n, children + from, (below - from) * sizeof *children);
+            *count = n + below - from;
+            return false;
+        }
+        memcpy(in->children, children + from, (end - from) * sizeof *children);
+        in->head.count = (uint16_t)(end - from);
+        struct child made = {&in->head, in->children[0].first, in->children[0].score, 0};
+        for (size_t i = 0; i < in->head.count; i++)
+            made.count += in->children[i].count;
+        children[n] = made;
+    }
+    *count = nodes;
+    return true;
+}
+
+bool score_tree_build(struct score_tree *t, const struct element_item *items, size_t count)
+{
+    size_t nodes = (count + SCORE_LEAF_MAX - 1) / SCORE_LEAF_MAX;
+    tu_assert(!t->root);
+    if (count == 0)
+        return true;
+    struct child *children = tu_alloc(nodes * sizeof *children);
+    if (!children)
+        return false;
+    size_t made = build_leaves(t, items, count, children, nodes);
+    bool done = made == nodes;
+    while (done && made > 1)
+        done = build_level(t, children, &made);
+    if (done) {
+        t->root = children[0].node;
+        t->count = count;
+    } else {
+        for (size_t i = 0; i < made; i++)
+            destroy_node(children[i].node);
+        t->bytes = 0;
+    }
+    tu_free(children);
+    return done;
+}
+
 /* ---- removing ---- */
 
 /* Child number i + 1 goes into child number i. */
@@ -438,14 +526,6 @@ bool score_tree_rescore(struct score_tree *t, struct element *e, double score)
     return true;
 }
 
-static void destroy_node(struct score_node *n)
-{
-    if (!n->is_leaf)
-        for (size_t i = 0; i < n->count; i++)
-            destroy_node(as_inner(n)->children[i].node);
-    tu_free(n);
-}
-
 void score_tree_destroy(struct score_tree *t)
 {
     if (t->root)
@@ -492,19 +572,43 @@ struct element *score_place_get(struct score_place at)
     return at.leaf ? at.leaf->items[at.index] : NULL;
 }
 
+struct score_run score_place_run(struct score_place at)
+{
+    if (at.leaf->next)
+        __builtin_prefetch(at.leaf->next);
+    return (struct score_run){at.leaf->items + at.index, at.leaf->head.count - at.index};
+}
+
+struct score_run score_place_run_back(struct score_place at)
+{
+    if (at.leaf->prev)
+        __builtin_prefetch(at.leaf->prev);
+    return (struct score_run){at.leaf->items, at.index + 1};
+}
+
+struct score_place score_place_next_leaf(struct score_place at)
+{
+    return (struct score_place){at.leaf->next, 0};
+}
+
+struct score_place score_place_prev_leaf(struct score_place at)
+{
+    const struct score_leaf *prev = at.leaf->prev;
+    return (struct score_place){prev, prev ? prev->head.count - 1u : 0};
+}
+
 struct score_place score_place_next(struct score_place at)
 {
     if (at.index + 1 < at.leaf->head.count)
         return (struct score_place){at.leaf, at.index + 1};
-    return (struct score_place){at.leaf->next, 0};
+    return score_place_next_leaf(at);
 }
 
 struct score_place score_place_prev(struct score_place at)
 {
     if (at.index > 0)
         return (struct score_place){at.leaf, at.index - 1};
-    const struct score_leaf *prev = at.leaf->prev;
-    return (struct score_place){prev, prev ? prev->head.count - 1u : 0};
+    return score_place_prev_leaf(at);
 }
 
 /* ---- proof ---- */

@@ -70,6 +70,8 @@ int score_compare_names(struct slice a, struct slice b);
 
 /* Frees the nodes. */
 void score_tree_destroy(struct score_tree *t);
+/* Fills an empty tree with elements that are in order. False: out of memory, it is empty. */
+bool score_tree_build(struct score_tree *t, const struct element_item *items, size_t count);
 /* Adds an element that is not there. False: out of memory, nothing has changed. */
 bool score_tree_insert(struct score_tree *t, struct element *e);
 /* Takes out the element of this rank, which must exist. */
@@ -84,6 +86,17 @@ size_t score_tree_rank(const struct score_tree *t, const struct element *e);
 struct score_place score_tree_at(const struct score_tree *t, size_t rank);
 /* NULL: there is no element at this place. */
 struct element *score_place_get(struct score_place at);
+/* Adjacent elements as they lie in the tree, from an existing place to the end of its leaf, or back to its begin (of which
+ * the last is at the place). */
+struct score_run {
+    struct element *const *items;
+    size_t count;
+};
+struct score_run score_place_run(struct score_place at);
+struct score_run score_place_run_back(struct score_place at);
+/* What comes next behind such a run, or before it. */
+struct score_place score_place_next_leaf(struct score_place at);
+struct score_place score_place_prev_leaf(struct score_place at);
 /* The neighbours of a place that has an element. */
 struct score_place score_place_next(struct score_place at);
 struct score_place score_place_prev(struct score_place at);

@@ -69,9 +69,10 @@ static uint64_t bits_of(struct square s)
     return spread(s.row) | spread(s.column) << 1;
 }
 
-static double side(uint64_t number, double max, unsigned steps)
+/* `part`: of the range that is a cell, a power of two, so that no bit is lost in the product. */
+static double side(int64_t number, double max, double part)
 {
-    return -max + ((double)number * 1.0 / (double)(UINT64_C(1) << steps)) * (max - -max);
+    return -max + (double)number * part * (max - -max);
 }
 
 struct bounds {
@@ -80,10 +81,11 @@ struct bounds {
 
 static struct bounds bounds_of(struct square s)
 {
-    return (struct bounds){side(s.column, GEO_LONGITUDE_MAX, s.steps),
-                           side(s.row, GEO_LATITUDE_MAX, s.steps),
-                           side(s.column + UINT64_C(1), GEO_LONGITUDE_MAX, s.steps),
-                           side(s.row + UINT64_C(1), GEO_LATITUDE_MAX, s.steps)};
+    double part = 1.0 / (double)(UINT64_C(1) << s.steps);
+    return (struct bounds){side(s.column, GEO_LONGITUDE_MAX, part),
+                           side(s.row, GEO_LATITUDE_MAX, part),
+                           side((int64_t)s.column + 1, GEO_LONGITUDE_MAX, part),
+                           side((int64_t)s.row + 1, GEO_LATITUDE_MAX, part)};
 }
 
 double geo_encode(struct geo_position p)
@@ -121,15 +123,33 @@ static double latitude_distance_m(double a, double b)
     return EARTH_RADIUS_M * fabs(radians(b) - radians(a));
 }
 
+/* A point from which many distances are asked for. */
+struct origin {
+    double latitude; /* degrees */
+    double longitude_rad, latitude_rad, cos_latitude;
+};
+
+static struct origin origin_of(struct geo_position p)
+{
+    double latitude_rad = radians(p.latitude);
+    return (struct origin){p.latitude, radians(p.longitude), latitude_rad, cos(latitude_rad)};
+}
+
+static double distance_from_m(const struct origin *a, struct geo_position b)
+{
+    double v = sin((radians(b.longitude) - a->longitude_rad) / 2);
+    if (v == 0.0)
+        return latitude_distance_m(a->latitude, b.latitude);
+    double lat_b = radians(b.latitude);
+    double u = sin((lat_b - a->latitude_rad) / 2);
+    double h = u * u + a->cos_latitude * cos(lat_b) * v * v;
+    return 2.0 * EARTH_RADIUS_M * asin(sqrt(h));
+}
+
 double geo_distance_m(struct geo_position a, struct geo_position b)
 {
-    double v = sin((radians(b.longitude) - radians(a.longitude)) / 2);
-    if (v == 0.0)
-        return latitude_distance_m(a.latitude, b.latitude);
-    double lat_a = radians(a.latitude), lat_b = radians(b.latitude);
-    double u = sin((lat_b - lat_a) / 2);
-    double h = u * u + cos(lat_a) * cos(lat_b) * v * v;
-    return 2.0 * EARTH_RADIUS_M * asin(sqrt(h));
+    struct origin o = origin_of(a);
+    return distance_from_m(&o, b);
 }
 
 /* ---- shapes ---- */
@@ -272,36 +292,79 @@ struct search {
     const struct geo_shape *shape;
     geo_visit_fn visit;
     void *context;
-    bool enough;
+    bool enough, was_inside; /* the last member that was looked at */
+    struct origin center;
+    double haversine_max; /* of the radius, with a margin */
 };
+
+static void begin(struct search *s)
+{
+    const double half = s->shape->radius_m / EARTH_RADIUS_M / 2;
+    s->center = origin_of(s->shape->center);
+    s->haversine_max = half < M_PI / 2 ? sin(half) * sin(half) * (1 + 1e-9) + 1e-20 : INFINITY;
+}
+
+/* sin(x) squared, or less. */
+static double sin_squared_least(double x)
+{
+    return x * x * (1 - x * x / 3);
+}
+
+/* True if the point is outside of a circle for sure: what is added up is at most the haversine of the distance, up to
+ * rounding, for which there is the margin. Of most members around a small circle no more need be known. */
+static bool is_far(const struct search *s, struct geo_position p)
+{
+    double y = radians(p.latitude) - s->center.latitude_rad,
+           x = radians(p.longitude) - s->center.longitude_rad;
+    double cos_least = fmax(s->center.cos_latitude - fabs(y), 0);
+    return sin_squared_least(y / 2) +
+               s->center.cos_latitude * cos_least * fmax(sin_squared_least(x / 2), 0) >
+           s->haversine_max;
+}
+
+static bool is_inside(const struct search *s, struct geo_position p, double *distance_m)
+{
+    if (s->shape->kind != GEO_CIRCLE)
+        return geo_is_inside(s->shape, p, distance_m);
+    if (!s->was_inside && is_far(s, p)) /* members near one another come after one another */
+        return false;
+    *distance_m = distance_from_m(&s->center, p);
+    return *distance_m <= s->shape->radius_m;
+}
 
 static void look_at(void *context, struct slice member, double score)
 {
     struct search *s = context;
+    if (s->enough)
+        return;
     struct geo_point point = {member, score, geo_decode(score), 0};
-    if (!s->enough && geo_is_inside(s->shape, point.position, &point.distance_m))
+    s->was_inside = is_inside(s, point.position, &point.distance_m);
+    if (s->was_inside)
         s->enough = !s->visit(s->context, &point);
 }
 
 static void look_into(const struct zset_view *v, struct square square, struct search *s)
 {
-    enum { CHUNK = 256 }; /* members between two looks at `enough` */
+    enum { CHUNK_MIN = 16, CHUNK_MAX = 256 }; /* members between two looks at `enough` */
+    size_t chunk = CHUNK_MIN;
     unsigned shift = 2 * (STEPS - square.steps);
     struct zset_score_range r = {.min = (double)(bits_of(square) << shift),
                                  .max = (double)((bits_of(square) + 1) << shift),
                                  .max_excluded = true};
     struct zset_ranks ranks = zset_ranks_by_score(v, &r);
     while (ranks.first < ranks.end && !s->enough) {
-        size_t end = ranks.end - ranks.first < CHUNK ? ranks.end : ranks.first + CHUNK;
+        size_t end = ranks.end - ranks.first < chunk ? ranks.end : ranks.first + chunk;
         zset_visit(v, (struct zset_ranks){ranks.first, end}, false, look_at, s);
         ranks.first = end;
+        chunk = chunk < CHUNK_MAX ? 2 * chunk : CHUNK_MAX;
     }
 }
 
 void geo_search(const struct zset_view *v, const struct geo_shape *shape, geo_visit_fn visit,
                 void *context)
 {
-    struct search s = {shape, visit, context, false};
+    struct search s = {.shape = shape, .visit = visit, .context = context};
+    begin(&s);
     struct bounds wanted = shape_bounds(shape);
     unsigned steps = steps_for(reach_m(shape, &wanted), shape->center.latitude);
     struct square middle = square_of(shape->center, GEO_LATITUDE_MAX, steps), last = {0, 0, 0};

@@ -89,6 +89,17 @@ TEST(geo, searches_find_what_is_inside)
         }
         check(&v, &s);
     }
+    /* Circles whose edge goes through a member, or just does not. */
+    for (int i = 0; i < 900; i++) {
+        struct geo_shape s = {.kind = GEO_CIRCLE, .center = positions[random_below(&r, MEMBERS)]};
+        struct geo_position other = positions[random_below(&r, MEMBERS)];
+        if (i % 2 == 0)
+            s.center = (struct geo_position){between(-30, 30), between(-50, 50)};
+        double distance = geo_distance_m(s.center, other);
+        s.radius_m = i % 3 == 0 ? distance : nextafter(distance, i % 3 == 1 ? 0 : 1e9);
+        if (fabs(s.center.latitude) < 50 && distance < 1000000)
+            check(&v, &s);
+    }
     transaction_unlock(&tx);
     keyspace_free(ks);
 }

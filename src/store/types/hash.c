@@ -132,6 +132,10 @@ static bool to_table(struct transaction *tx, struct found *f)
     if (!o)
         return false;
     struct packed p = entry_packed(f->entry);
+    if (!element_table_expect(&o->fields, packed_count(p) / 2)) {
+        hash_object_free(o);
+        return false;
+    }
     struct packed_item name, value;
     for (size_t at = packed_first(p); at < p.size; at = packed_next(p, at)) {
         packed_get(p, at, &name);

@@ -123,7 +123,7 @@ static bool to_table(struct transaction *tx, struct found *f)
     if (!t)
         return false;
     set_walk_begin(&walk, f->entry);
-    bool ok = true;
+    bool ok = element_table_expect(t, entry_value_count(f->entry));
     while (ok && set_walk_next(&walk, &m))
         ok = element_table_add(t, set_member_text(&m)) != ELEMENT_NO_MEMORY;
     if (ok && value_become_object(f, ENCODING_TABLE, t))

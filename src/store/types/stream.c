@@ -80,6 +80,11 @@ static enum store_result choose_id(const struct transaction *tx, const struct st
     return id_compare(*id, s->last_id) > 0 ? STORE_OK : STORE_NOT_MET;
 }
 
+void stream_awaken(struct transaction *tx, struct store_key key)
+{
+    blocking_touch(tx, tx->db, key.name, key.hash, true);
+}
+
 enum store_result stream_add(struct transaction *tx, struct store_key key,
                              const struct stream_addition *what, struct id *added)
 {
@@ -100,6 +105,7 @@ enum store_result stream_add(struct transaction *tx, struct store_key key,
         return rc;
     }
     stream_changed(tx, key, "xadd", 1);
+    stream_awaken(tx, key);
     uint64_t trimmed = stream_object_trim(s, &what->trim);
     if (trimmed > 0)
         stream_changed(tx, key, "xtrim", 0);

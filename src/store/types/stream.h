@@ -18,6 +18,8 @@ enum store_result stream_write_or_make(struct transaction *tx, struct store_key 
                                        struct stream_object **out, bool *made);
 void stream_changed(struct transaction *tx, struct store_key key, const char *event,
                     uint64_t dirty);
+/* Who waits for entries of the stream looks again: one has come, or a group has gone. */
+void stream_awaken(struct transaction *tx, struct store_key key);
 
 enum stream_id_form { STREAM_ID_AUTO, STREAM_ID_AUTO_SEQ, STREAM_ID_GIVEN };
 struct stream_addition {

@@ -185,6 +185,16 @@ bool zset_score(const struct zset_view *v, struct slice member, double *score)
     return there;
 }
 
+bool zset_score_hashed(const struct zset_view *v, struct slice member, uint64_t hash, double *score)
+{
+    if (!v->f.entry || is_packed(&v->f))
+        return zset_score(v, member, score);
+    const struct element *e = element_table_find_hashed(&object_of(&v->f)->members, member, hash);
+    if (e)
+        *score = element_score(e);
+    return e != NULL;
+}
+
 bool zset_rank(const struct zset_view *v, struct slice member, size_t *rank, double *score)
 {
     struct member_at where;
@@ -297,6 +307,35 @@ static void visit_packed(struct packed p, struct zset_ranks ranks, bool reverse,
     }
 }
 
+/* Elements lie anywhere: they are fetched so many ahead. */
+enum { FETCHED_AHEAD = 8 };
+
+static void visit_run(struct element *const *items, size_t count, zset_visit_fn visit,
+                      void *context)
+{
+    for (size_t i = 0; i < count && i < FETCHED_AHEAD; i++)
+        __builtin_prefetch(items[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (i + FETCHED_AHEAD < count)
+            __builtin_prefetch(items[i + FETCHED_AHEAD]);
+        visit(context, element_name(items[i]), element_score(items[i]));
+    }
+}
+
+/* The last `count` items before `end`, backwards. */
+static void visit_run_back(struct element *const *end, size_t count, zset_visit_fn visit,
+                           void *context)
+{
+    for (size_t i = 1; i <= count && i <= FETCHED_AHEAD; i++)
+        __builtin_prefetch(end[-(ptrdiff_t)i]);
+    for (size_t i = 1; i <= count; i++) {
+        const struct element *e = end[-(ptrdiff_t)i];
+        if (i + FETCHED_AHEAD <= count)
+            __builtin_prefetch(end[-(ptrdiff_t)(i + FETCHED_AHEAD)]);
+        visit(context, element_name(e), element_score(e));
+    }
+}
+
 static void visit_tree(const struct score_tree *t, struct zset_ranks ranks, bool reverse,
                        zset_visit_fn visit, void *context)
 {
@@ -304,12 +343,17 @@ static void visit_tree(const struct score_tree *t, struct zset_ranks ranks, bool
     if (left == 0)
         return;
     struct score_place at = score_tree_at(t, reverse ? ranks.end - 1 : ranks.first);
-    for (; left > 0; left--) {
-        const struct element *e = score_place_get(at);
-        at = reverse ? score_place_prev(at) : score_place_next(at);
-        if (left > 1)
-            __builtin_prefetch(score_place_get(at));
-        visit(context, element_name(e), element_score(e));
+    while (left > 0) {
+        struct score_run run = reverse ? score_place_run_back(at) : score_place_run(at);
+        size_t count = run.count < left ? run.count : left;
+        if (reverse) {
+            visit_run_back(run.items + run.count, count, visit, context);
+            at = score_place_prev_leaf(at);
+        } else {
+            visit_run(run.items, count, visit, context);
+            at = score_place_next_leaf(at);
+        }
+        left -= count;
     }
 }
 

@@ -36,6 +36,9 @@ enum store_result zset_open(struct transaction *tx, struct store_key key, enum l
 size_t zset_count(const struct zset_view *v);
 /* False: no such member. */
 bool zset_score(const struct zset_view *v, struct slice member, double *score);
+/* The same for who knows the hash of its name. */
+bool zset_score_hashed(const struct zset_view *v, struct slice member, uint64_t hash,
+                       double *score);
 /* The rank from the lowest score. False: no such member. */
 bool zset_rank(const struct zset_view *v, struct slice member, size_t *rank, double *score);
 

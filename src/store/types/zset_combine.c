@@ -9,36 +9,6 @@
 
 #include <math.h>
 
-/* ---- results ---- */
-
-struct zset_object *zset_result_new(struct transaction *tx)
-{
-    return zset_object_new(&tx->keyspace->secret);
-}
-
-bool zset_result_add(struct zset_object *o, struct slice member, double score)
-{
-    return zset_object_add(o, member, score);
-}
-
-size_t zset_result_count(const struct zset_object *o)
-{
-    return zset_object_count(o);
-}
-
-void zset_result_free(struct zset_object *o)
-{
-    if (o)
-        zset_object_free(o);
-}
-
-void zset_result_each(const struct zset_object *o, zset_visit_fn visit, void *context)
-{
-    struct score_place at = score_tree_at(&o->order, 0);
-    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at))
-        visit(context, element_name(e), element_score(e));
-}
-
 /* ---- inputs ---- */
 
 enum store_result zset_input_open(struct transaction *tx, struct store_key key,
@@ -55,10 +25,11 @@ static size_t input_count(const struct zset_input *input)
     return zset_count(&input->view) + set_count(&input->set);
 }
 
-static bool input_score(const struct zset_input *input, struct slice member, double *score)
+static bool input_score(const struct zset_input *input, struct slice member, uint64_t hash,
+                        double *score)
 {
     if (!input->set.entry)
-        return zset_score(&input->view, member, score);
+        return zset_score_hashed(&input->view, member, hash, score);
     *score = 1;
     return set_contains(&input->set, member);
 }
@@ -107,8 +78,7 @@ static void sort_by_size(struct zset_input *inputs, size_t count)
 /* ---- combining ---- */
 
 struct gathering {
-    struct zset_object *result;
-    enum zset_operation operation;
+    struct zset_result *result;
     enum zset_aggregate aggregate;
     const struct zset_input *inputs;
     size_t count, current; /* the input being walked */
@@ -118,17 +88,15 @@ struct gathering {
 static void unite(void *context, struct slice member, double score)
 {
     struct gathering *g = context;
-    struct element_place place;
-    score = not_nan(g->inputs[g->current].weight * score);
     if (g->failed)
         return;
-    const struct element *e =
-        g->current > 0 ? element_table_find(&g->result->members, member, &place) : NULL;
-    if (!e)
-        g->failed = !zset_object_add(g->result, member, score);
+    uint64_t hash = zset_result_hash(g->result, member);
+    struct element *e = g->current > 0 ? zset_result_find(g->result, member, hash) : NULL;
+    score = not_nan(g->inputs[g->current].weight * score);
+    if (e)
+        element_set_score(e, together(g->aggregate, element_score(e), score));
     else
-        g->failed = !zset_object_rescore(g->result, &place,
-                                         together(g->aggregate, element_score(e), score));
+        g->failed = !zset_result_add_hashed(g->result, member, hash, score);
 }
 
 static void intersect(void *context, struct slice member, double score)
@@ -137,12 +105,13 @@ static void intersect(void *context, struct slice member, double score)
     double sum = not_nan(g->inputs[0].weight * score), other;
     if (g->failed)
         return;
+    uint64_t hash = zset_result_hash(g->result, member);
     for (size_t i = 1; i < g->count; i++) {
-        if (!input_score(&g->inputs[i], member, &other))
+        if (!input_score(&g->inputs[i], member, hash, &other))
             return;
         sum = together(g->aggregate, sum, g->inputs[i].weight * other);
     }
-    g->failed = !zset_object_add(g->result, member, sum);
+    g->failed = !zset_result_add_hashed(g->result, member, hash, sum);
 }
 
 static void subtract(void *context, struct slice member, double score)
@@ -151,33 +120,42 @@ static void subtract(void *context, struct slice member, double score)
     double other;
     if (g->failed)
         return;
+    uint64_t hash = zset_result_hash(g->result, member);
     for (size_t i = 1; i < g->count; i++)
-        if (input_score(&g->inputs[i], member, &other))
+        if (input_score(&g->inputs[i], member, hash, &other))
             return;
-    g->failed = !zset_object_add(g->result, member, score);
+    g->failed = !zset_result_add_hashed(g->result, member, hash, score);
+}
+
+/* The largest input, which comes last, and half of the others are expected to be members. */
+static void unite_all(struct gathering *g)
+{
+    size_t expected = 0;
+    for (size_t i = 0; i < g->count; i++)
+        expected += input_count(&g->inputs[i]) / (i + 1 < g->count ? 2 : 1);
+    if (g->count > 1)
+        g->failed = !zset_result_join(g->result, expected);
+    for (; g->current < g->count && !g->failed; g->current++)
+        input_each(&g->inputs[g->current], unite, g);
 }
 
 enum store_result zset_combine(struct transaction *tx, enum zset_operation operation,
                                enum zset_aggregate aggregate, struct zset_input *inputs,
-                               size_t count, struct zset_object **out)
+                               size_t count, struct zset_result **out)
 {
-    struct gathering g = {.result = zset_result_new(tx),
-                          .operation = operation,
-                          .aggregate = aggregate,
-                          .inputs = inputs,
-                          .count = count};
+    struct gathering g = {
+        .result = zset_result_new(tx), .aggregate = aggregate, .inputs = inputs, .count = count};
     *out = NULL;
     if (!g.result)
         return STORE_NO_MEMORY;
     if (operation != ZSET_DIFF)
         sort_by_size(inputs, count);
     if (operation == ZSET_UNION)
-        for (; g.current < count; g.current++)
-            input_each(&inputs[g.current], unite, &g);
+        unite_all(&g);
     else
         input_each(&inputs[0], operation == ZSET_INTER ? intersect : subtract, &g);
     if (g.failed) {
-        zset_object_free(g.result);
+        zset_result_free(g.result);
         return STORE_NO_MEMORY;
     }
     *out = g.result;
@@ -185,6 +163,7 @@ enum store_result zset_combine(struct transaction *tx, enum zset_operation opera
 }
 
 struct counting {
+    const struct siphash_key *secret;
     const struct zset_input *inputs;
     size_t count;
     uint64_t found, limit;
@@ -195,8 +174,9 @@ static void count_member(void *context, struct slice member, double score)
     struct counting *c = context;
     if (c->limit && c->found == c->limit)
         return;
+    uint64_t hash = siphash13(c->secret, member.data, member.size);
     for (size_t i = 1; i < c->count; i++)
-        if (!input_score(&c->inputs[i], member, &score))
+        if (!input_score(&c->inputs[i], member, hash, &score))
             return;
     c->found++;
 }
@@ -204,7 +184,7 @@ static void count_member(void *context, struct slice member, double score)
 uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limit)
 {
     sort_by_size(inputs, count);
-    struct counting c = {inputs, count, 0, limit};
+    struct counting c = {&inputs[0].view.tx->keyspace->secret, inputs, count, 0, limit};
     input_each(&inputs[0], count_member, &c);
     return c.found;
 }
@@ -212,15 +192,17 @@ uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limi
 /* ---- storing ---- */
 
 /* An entry with the members packed in `size` bytes. NULL: out of memory. */
-static struct entry *packed_entry(struct slice key, const struct zset_object *o, size_t size)
+static struct entry *packed_entry(struct slice key, struct zset_result *r, size_t size)
 {
     bool is_inline = size <= ENTRY_INLINE_MAX;
+    if (!zset_result_sort(r))
+        return NULL;
     struct entry *e = entry_new(key, TYPE_ZSET, ENCODING_PACKED,
                                 is_inline ? size : sizeof(struct blob *), EXPIRY_NONE);
     if (!e)
         return NULL;
     if (is_inline) {
-        zset_object_pack(o, entry_value(e));
+        zset_result_pack(r, entry_value(e));
         return e;
     }
     struct blob *blob = blob_new(size);
@@ -231,54 +213,59 @@ static struct entry *packed_entry(struct slice key, const struct zset_object *o,
     blob->size = size;
     e->flags |= ENTRY_BLOCK;
     entry_set_block(e, blob);
-    zset_object_pack(o, (unsigned char *)blob->bytes);
+    zset_result_pack(r, (unsigned char *)blob->bytes);
     return e;
 }
 
-static struct entry *object_entry(struct slice key, struct zset_object *o)
+static struct entry *object_entry(struct slice key, struct zset_result *r)
 {
-    struct entry *e = entry_new(key, TYPE_ZSET, ENCODING_TREE, sizeof o, EXPIRY_NONE);
+    struct zset_object *o = zset_result_object(r);
+    struct entry *e = o ? entry_new(key, TYPE_ZSET, ENCODING_TREE, sizeof o, EXPIRY_NONE) : NULL;
     if (e) {
         e->flags |= ENTRY_BLOCK;
         entry_set_block(e, o);
+    } else if (o) {
+        zset_object_free(o);
     }
     return e;
 }
 
-enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_object *o,
+enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_result *r,
                              const char *event, size_t *count)
 {
-    *count = zset_object_count(o);
+    *count = zset_result_count(r);
     if (*count == 0) {
-        zset_object_free(o);
+        zset_result_free(r);
         keyspace_delete(tx, key, true);
         return STORE_OK;
     }
-    size_t size = zset_object_packed_size(o, keyspace_limits(tx->keyspace));
-    struct entry *e = size ? packed_entry(key.name, o, size) : object_entry(key.name, o);
+    size_t size = zset_result_packed_size(r, keyspace_limits(tx->keyspace));
+    struct entry *e = size ? packed_entry(key.name, r, size) : object_entry(key.name, r);
+    zset_result_free(r);
     enum store_result rc = e ? value_put(tx, key, e) : STORE_NO_MEMORY;
     if (rc != STORE_OK && e)
-        entry_free(e); /* and the object, if it is in there */
-    if (size != 0 || !e)
-        zset_object_free(o);
+        entry_free(e); /* with what is in there */
     if (rc == STORE_OK)
         value_changed(tx, key, EVENT_ZSET, event, 1);
     return rc;
+}
+
+static void copy_member(void *context, struct slice member, double score)
+{
+    struct gathering *g = context;
+    g->failed = g->failed || !zset_result_add(g->result, member, score);
 }
 
 enum store_result zset_store_range(struct transaction *tx, struct store_key key,
                                    const struct zset_view *source, struct zset_ranks ranks,
                                    size_t *count)
 {
-    static const double weight = 1;
-    struct zset_input input = {.view = *source, .weight = weight};
-    struct gathering g = {
-        .result = zset_result_new(tx), .aggregate = ZSET_SUM, .inputs = &input, .count = 1};
+    struct gathering g = {.result = zset_result_new(tx)};
     if (!g.result)
         return STORE_NO_MEMORY;
-    zset_visit(source, ranks, false, unite, &g);
+    zset_visit(source, ranks, false, copy_member, &g);
     if (g.failed) {
-        zset_object_free(g.result);
+        zset_result_free(g.result);
         return STORE_NO_MEMORY;
     }
     return zset_store(tx, key, g.result, "zrangestore", count);

@@ -1,14 +1,12 @@
 /* zset_combine.h - sorted sets made from others: union, intersection, difference, a range; told or stored.
  *
- * A result is a sorted set of nobody, gathered in a zset_object; storing it takes it over. The shards of all keys are
- * held; none parks.
+ * A result is gathered in a zset_result; storing it takes it over. The shards of all keys are held; none parks.
  */
 #pragma once
 
 #include "store/types/set.h"
 #include "store/types/zset.h"
-
-struct zset_object;
+#include "store/types/zset_result.h"
 
 enum zset_operation { ZSET_UNION, ZSET_INTER, ZSET_DIFF };
 enum zset_aggregate { ZSET_SUM, ZSET_MIN, ZSET_MAX };
@@ -24,24 +22,17 @@ struct zset_input {
 enum store_result zset_input_open(struct transaction *tx, struct store_key key,
                                   struct zset_input *input);
 
-/* Gathers into *out, which the caller frees or stores. Rearranges the inputs, of which there is at least one. Weights and
+/* Gathers into *out, which the caller sorts and frees, or stores. Rearranges the inputs, of which there is at least one. Weights and
  * aggregate do not count for a difference. STORE_OK or STORE_NO_MEMORY. */
 enum store_result zset_combine(struct transaction *tx, enum zset_operation operation,
                                enum zset_aggregate aggregate, struct zset_input *inputs,
-                               size_t count, struct zset_object **out);
+                               size_t count, struct zset_result **out);
 /* The size of the intersection, or `limit` if that is less and not 0. */
 uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limit);
 
-size_t zset_result_count(const struct zset_object *o);
-void zset_result_each(const struct zset_object *o, zset_visit_fn visit, void *context);
-void zset_result_free(struct zset_object *o);
-/* An empty result, and adding to it a member that is not there. NULL, false: out of memory. */
-struct zset_object *zset_result_new(struct transaction *tx);
-bool zset_result_add(struct zset_object *o, struct slice member, double score);
-
-/* Puts the result under `key` in place of whatever is there; an empty one removes the key. Takes `o` over in any case.
+/* Puts the result under `key` in place of whatever is there; an empty one removes the key. Takes `r` over in any case.
  * *count: its members. STORE_OK or STORE_NO_MEMORY: nothing has changed. */
-enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_object *o,
+enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_result *r,
                              const char *event, size_t *count);
 /* ZRANGESTORE: the members of these ranks. The source may be the same key. */
 enum store_result zset_store_range(struct transaction *tx, struct store_key key,

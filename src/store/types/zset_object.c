@@ -28,6 +28,34 @@ void zset_object_free(struct zset_object *o)
     tu_free(o);
 }
 
+static bool build_order(struct zset_object *o, struct element_item *items, size_t count,
+                        bool in_order)
+{
+    if (!in_order) {
+        struct element_item *room = tu_alloc(count * sizeof *room);
+        if (!room)
+            return false;
+        score_sort(items, room, count);
+        tu_free(room);
+    }
+    return score_tree_build(&o->order, items, count);
+}
+
+struct zset_object *zset_object_of_items(const struct siphash_key *secret,
+                                         struct element_item *items, size_t count, bool in_order)
+{
+    struct zset_object *o = zset_object_new(secret);
+    if (!o || count == 0)
+        return o;
+    if (element_table_fill(&o->members, items, count)) {
+        if (build_order(o, items, count, in_order))
+            return o;
+        element_table_drop(&o->members);
+    }
+    tu_free(o);
+    return NULL;
+}
+
 bool zset_object_add(struct zset_object *o, struct slice member, double score)
 {
     struct element *e = element_new_scored(member, score);
@@ -100,20 +128,55 @@ struct slice zset_packed_text(double score, char *out)
     return (struct slice){out, number_format_double(out, score)};
 }
 
+size_t zset_packed_pair_size(const struct element *e)
+{
+    char text[NUMBER_DOUBLE_MAX_SIZE];
+    return packed_item_size(element_name(e)) +
+           packed_item_size(zset_packed_text(element_score(e), text));
+}
+
+unsigned char *zset_packed_write_pair(unsigned char *to, const struct element *e)
+{
+    char text[NUMBER_DOUBLE_MAX_SIZE];
+    to = packed_write(to, element_name(e));
+    return packed_write(to, zset_packed_text(element_score(e), text));
+}
+
+/* The object of `count` items, of which the last may be missing for want of memory; then they are freed, and NULL. */
+static struct zset_object *object_of(const struct siphash_key *secret, struct element_item *items,
+                                     size_t made, size_t count)
+{
+    struct zset_object *o = made == count ? zset_object_of_items(secret, items, count, true) : NULL;
+    for (size_t i = 0; !o && i < made; i++)
+        element_free(items[i].element);
+    tu_free(items);
+    return o;
+}
+
+/* Puts a new element into *item. False: out of memory. */
+static bool make_item(const struct siphash_key *secret, struct element_item *item,
+                      struct slice member, double score)
+{
+    *item = (struct element_item){element_new_scored(member, score),
+                                  siphash13(secret, member.data, member.size)};
+    return item->element != NULL;
+}
+
 struct zset_object *zset_object_of_packed(const struct siphash_key *secret, struct packed p)
 {
-    struct zset_object *o = zset_object_new(secret);
-    for (size_t at = packed_first(p); o && at < p.size;) {
+    size_t count = packed_count(p) / 2, made = 0;
+    struct element_item *items = tu_alloc((count + 1) * sizeof *items);
+    if (!items)
+        return NULL;
+    for (size_t at = packed_first(p); at < p.size; made++) {
         struct packed_item name;
         packed_get(p, at, &name);
         size_t score_at = packed_next(p, at);
-        if (!zset_object_add(o, packed_text(&name), zset_packed_score(p, score_at))) {
-            zset_object_free(o);
-            return NULL;
-        }
+        if (!make_item(secret, &items[made], packed_text(&name), zset_packed_score(p, score_at)))
+            break;
         at = packed_next(p, score_at);
     }
-    return o;
+    return object_of(secret, items, made, count);
 }
 
 size_t zset_object_packed_size(const struct zset_object *o, const struct type_limits *limits)
@@ -124,11 +187,9 @@ size_t zset_object_packed_size(const struct zset_object *o, const struct type_li
         return 0;
     struct score_place at = score_tree_at(&o->order, 0);
     for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at)) {
-        char text[NUMBER_DOUBLE_MAX_SIZE];
         if (element_name(e).size > longest)
             return 0;
-        bytes += packed_item_size(element_name(e)) +
-                 packed_item_size(zset_packed_text(element_score(e), text));
+        bytes += zset_packed_pair_size(e);
     }
     return bytes;
 }
@@ -138,11 +199,8 @@ void zset_object_pack(const struct zset_object *o, unsigned char *to)
     packed_set_count(to, 2 * o->order.count);
     to += PACKED_HEAD;
     struct score_place at = score_tree_at(&o->order, 0);
-    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at)) {
-        char text[NUMBER_DOUBLE_MAX_SIZE];
-        to = packed_write(to, element_name(e));
-        to = packed_write(to, zset_packed_text(element_score(e), text));
-    }
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at))
+        to = zset_packed_write_pair(to, e);
 }
 
 /* ---- the type's row ---- */
@@ -166,16 +224,16 @@ static size_t object_memory(const void *object)
 static void *object_copy(const void *object)
 {
     const struct zset_object *o = object;
-    struct zset_object *copy = zset_object_new(o->members.table.key);
+    const struct siphash_key *secret = o->members.table.key;
+    size_t count = o->order.count, made = 0;
+    struct element_item *items = tu_alloc((count + 1) * sizeof *items);
+    if (!items)
+        return NULL;
     struct score_place at = score_tree_at(&o->order, 0);
-    const struct element *e;
-    for (; copy && (e = score_place_get(at)); at = score_place_next(at)) {
-        if (!zset_object_add(copy, element_name(e), element_score(e))) {
-            zset_object_free(copy);
-            copy = NULL;
-        }
-    }
-    return copy;
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at), made++)
+        if (!make_item(secret, &items[made], element_name(e), element_score(e)))
+            break;
+    return object_of(secret, items, made, count);
 }
 
 static void digest_member(void *context, struct slice member, double score)

@@ -185,7 +185,7 @@ static void try_take(int which)
 static enum store_result try_combine(void)
 {
     struct zset_input inputs[2] = {{.weight = 1}, {.weight = 2}};
-    struct zset_object *result;
+    struct zset_result *result;
     size_t count;
     enum zset_operation operation = (enum zset_operation)below(3);
     for (int i = 0; i < 2; i++)
