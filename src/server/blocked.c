@@ -60,6 +60,11 @@ bool blocked_has_timeout(const struct client *c)
            atomic_load_explicit(&b->deadline_ns, memory_order_relaxed) != INT64_MAX;
 }
 
+size_t blocked_memory(const struct client *c)
+{
+    return blocked_of(c) ? sizeof(struct blocked) : 0;
+}
+
 static void wake_client(struct client *c)
 {
     if (c->conn)
