@@ -78,9 +78,6 @@ size_t packed_find(struct packed p, size_t from, size_t step, struct slice value
 bool packed_equals(const struct packed_item *item, struct slice value);
 /* Whole elements from beginning to end, each readable both ways, as many as the count says. */
 bool packed_is_valid(struct packed p);
-/* The same for bytes with sizes from elsewhere, but the count may say anything: *count is what there is, and *canonical,
- * whether each element is what packed_write would make of it. */
-bool packed_check(struct packed p, size_t *count, bool *canonical);
 
 /* Bytes that this value takes as an element with its size. */
 size_t packed_item_size(struct slice value);
@@ -98,6 +95,10 @@ enum { PACKED_SIZES_MAX = 5 }; /* for each element */
 size_t packed_dress(unsigned char *to, struct packed p);
 /* Writes one with sizes bare: at most p.size - packed_count(p) bytes. Returns how many. */
 size_t packed_strip(unsigned char *to, struct packed p);
+
+/* As packed_is_valid, for bytes with sizes from elsewhere whose count may say anything: *count is what there is, and *canonical,
+ * whether each element is what packed_write would make of it. */
+bool packed_check(struct packed p, size_t *count, bool *canonical);
 
 /* Who owns the bytes. `hole` replaces `removed` bytes at `at` by `inserted` undefined ones and returns
  * the new beginning of all, or NULL: out of memory, nothing has changed. */
