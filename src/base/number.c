@@ -291,6 +291,14 @@ static size_t layout(char *out, const char *digits, int count, int point)
 
 size_t number_format_double(char *out, double value)
 {
+    /* Whole numbers that fit half an int64 are printed in full. */
+    if (fabs(value) < 0x1p62 && value == (double)(int64_t)value && (value != 0 || !signbit(value)))
+        return number_format_int64(out, (int64_t)value);
+    return number_format_shortest(out, value);
+}
+
+size_t number_format_shortest(char *out, double value)
+{
     if (isnan(value)) {
         memcpy(out, "nan", 3);
         return 3;
@@ -306,9 +314,6 @@ size_t number_format_double(char *out, double value)
         out[sign] = '0';
         return sign + 1;
     }
-    /* Whole numbers that fit half an int64 are printed in full. */
-    if (fabs(value) < 0x1p62 && value == (double)(int64_t)value)
-        return number_format_int64(out, (int64_t)value);
     char digits[18];
     int point, count = shortest_digits(fabs(value), digits, &point);
     return sign + layout(out + sign, digits, count, point);

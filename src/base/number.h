@@ -37,6 +37,8 @@ bool number_parse_decimal(struct slice text, double *out);
 /* The shortest text that reads back as `value`, in the form RESP3 doubles and scores have ("inf",
  * "-inf", "nan", "3", "3.14", "1e+21"): the count written to `out` (NUMBER_DOUBLE_MAX_SIZE). */
 size_t number_format_double(char *out, double value);
+/* The same, but whole numbers have an exponent, too, where that is shorter ("1e+17"). */
+size_t number_format_shortest(char *out, double value);
 /* Fixed notation with up to 17 decimals, trailing zeros removed: "10.5", "3", "-0.1", what
  * INCRBYFLOAT stores. `value` is finite. The count written to `out` (NUMBER_LONG_DOUBLE_SIZE), 0 if
  * it does not fit. */

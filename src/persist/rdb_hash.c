@@ -187,7 +187,7 @@ static enum rdb_result finish(struct draft *d, struct entry **out)
     enum rdb_result result = rdb_make_object(d->target, TYPE_HASH, ENCODING_TABLE, d->object, out);
     if (result != RDB_OK)
         return result;
-    if (d->object->ending > 0)
+    if (hash_object_due_ms(d->object) != INT64_MAX) /* else its deadlines never come */
         (*out)->flags |= ENTRY_FIELDS;
     d->object = NULL;
     return RDB_OK;

@@ -118,7 +118,7 @@ static void starved(const char *name, unsigned char *payload, size_t size)
         enum rdb_result result = rdb_value_read(&r, &target, &e);
         REQUIRE(tu__mem_fail_after(0));
         if (result == RDB_OK) {
-            round_trip_verify(e);
+            verify_entry(e);
             struct rdb_writer w = rdb_writer_new(true);
             REQUIRE(tu__mem_fail_after(n));
             rdb_payload_write(&w, e);

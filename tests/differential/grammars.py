@@ -169,15 +169,32 @@ GRAMMARS.update({
 
 # ---- sorted sets ----
 ZSETS = ["z1", "z2", "z3", "z4", "none", "k1"]
-MEMBERS = ["a", "b", "c", "d", "ab", "", "10", "-5", "007", "z" * 70, "\x00\xff", "A", "b1"]
+ZMEMBERS = ["a", "b", "c", "d", "ab", "", "10", "-5", "007", "z" * 70, "\x00\xff", "A", "b1"]
 SCORES = ["0", "1", "2", "1", "2", "3", "-1", "1.5", "0.1", "0.2", "-0", "inf", "-inf", "1e17", "3.0", "123456789.125", "1e300"]
 BAD_SCORES = ["nan", "abc", "", " 1", "0x10", "1e400", "1e-400", "+5", "1 "]
 SCORE_ENDS = ["-inf", "+inf", "0", "1", "(1", "2", "(2", "1.5", "(-1", "3", "inf", "(inf", "nan", "(", "", "abc", "0.1"]
 LEX_ENDS = ["-", "+", "[a", "(a", "[b", "(c", "[", "(", "[z", "[10", "[ab", "-", "+", "a", "", "++"]
 
 
+# Ranges by name: of sets whose scores are all one, of any form; and of small ones with mixed scores, where the peer walks as we do (what
+# it finds in a large one with mixed scores is chance).
+LEX_EQUAL, LEX_MIXED = ["y1", "y2", "y3"], ["m1", "m2"]
+
+
 def zsets(r):
     return r.choice(ZSETS if r.random() < 0.9 else KEYS)
+
+
+def lex_sets(r):
+    return r.choice(LEX_EQUAL + LEX_MIXED + ["none2"])
+
+
+def zadd_lex(r):
+    key = r.choice(LEX_EQUAL * 2 + LEX_MIXED)
+    mixed = key in LEX_MIXED
+    names = [m for m in ZMEMBERS if len(m) < 30] if mixed else ZMEMBERS + ["q" * 80]
+    scores = ["0", "1", "2", "-1"] if mixed else ["0"]
+    return [key] + [w for _ in range(r.choice([1, 2, 3, 5])) for w in (r.choice(scores), r.choice(names))]
 
 
 def score(r):
@@ -215,33 +232,34 @@ def zlimit(r):
     return [case(r, "LIMIT"), r.choice(["0", "1", "2", "-1", "5"]), r.choice(["1", "2", "-1", "0", "10"])] if r.random() < 0.4 else []
 
 
-def zrange(r):
+def zrange(r, store=False):
     by = r.choice([None, None, "BYSCORE", "BYLEX"])
     out = [[case(r, by)] if by else [], zlimit(r) if by or r.random() < 0.1 else [],
            [case(r, "REV")] if r.random() < 0.4 else [], [case(r, "WITHSCORES")] if r.random() < 0.4 else [],
-           [r.choice(["FOO", "BYLEX", "REV", "LIMIT"])] if r.random() < 0.03 else []]
+           [r.choice(["FOO", "REV", "LIMIT"])] if r.random() < 0.03 else []]
     r.shuffle(out)
-    return zrange_ends(r, by) + [w for words in out for w in words]
+    key = lex_sets(r) if by == "BYLEX" else zsets(r)
+    return ([zsets(r)] if store else []) + [key] + zrange_ends(r, by) + [w for words in out for w in words]
 
 
 def zrange_old(r, by):
-    return [zsets(r)] + zrange_ends(r, by) + zlimit(r) + ([case(r, "WITHSCORES")] if r.random() < 0.3 else [])
+    return [lex_sets(r) if by == "BYLEX" else zsets(r)] + zrange_ends(r, by) + zlimit(r) + ([case(r, "WITHSCORES")] if r.random() < 0.3 else [])
 
 
 GRAMMARS.update({
-    "ZADD": lambda r: [zsets(r)] + options(r, {"NX": None, "XX": None, "GT": None, "LT": None, "CH": None, "INCR": None}, 2) * (r.random() < 0.4) +
-    [w for _ in range(r.choice([1, 1, 2, 3, 5, 20])) for w in (score(r), r.choice(MEMBERS))] + some(r, SCORES, 0, 1) * (r.random() < 0.05),
-    "ZINCRBY": lambda r: [zsets(r), score(r), r.choice(MEMBERS)],
-    "ZREM": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
+    "ZADD": lambda r: zadd_lex(r) if r.random() < 0.25 else [zsets(r)] + options(r, {"NX": None, "XX": None, "GT": None, "LT": None, "CH": None, "INCR": None}, 2) * (r.random() < 0.4) +
+    [w for _ in range(r.choice([1, 1, 2, 3, 5, 20])) for w in (score(r), r.choice(ZMEMBERS))] + some(r, SCORES, 0, 1) * (r.random() < 0.05),
+    "ZINCRBY": lambda r: [zsets(r), score(r), r.choice(ZMEMBERS)],
+    "ZREM": lambda r: [zsets(r)] + some(r, ZMEMBERS, 0, 3),
     "ZCARD": lambda r: [zsets(r)],
-    "ZSCORE": lambda r: [zsets(r), r.choice(MEMBERS)],
-    "ZMSCORE": lambda r: [zsets(r)] + some(r, MEMBERS, 0, 3),
-    "ZRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
-    "ZREVRANK": lambda r: [zsets(r), r.choice(MEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZSCORE": lambda r: [zsets(r), r.choice(ZMEMBERS)],
+    "ZMSCORE": lambda r: [zsets(r)] + some(r, ZMEMBERS, 0, 3),
+    "ZRANK": lambda r: [zsets(r), r.choice(ZMEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
+    "ZREVRANK": lambda r: [zsets(r), r.choice(ZMEMBERS)] + some(r, ["WITHSCORE", "withscore", "x"], 0, 1),
     "ZCOUNT": lambda r: [zsets(r), r.choice(SCORE_ENDS), r.choice(SCORE_ENDS)],
-    "ZLEXCOUNT": lambda r: [zsets(r), r.choice(LEX_ENDS), r.choice(LEX_ENDS)],
-    "ZRANGE": lambda r: [zsets(r)] + zrange(r),
-    "ZRANGESTORE": lambda r: [zsets(r), zsets(r)] + [w for w in zrange(r) if w.upper() != "WITHSCORES" or r.random() < 0.05],
+    "ZLEXCOUNT": lambda r: [lex_sets(r), r.choice(LEX_ENDS), r.choice(LEX_ENDS)],
+    "ZRANGE": zrange,
+    "ZRANGESTORE": lambda r: [w for w in zrange(r, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
     "ZRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
     "ZREVRANGEBYSCORE": lambda r: zrange_old(r, "BYSCORE"),
     "ZRANGEBYLEX": lambda r: zrange_old(r, "BYLEX"),
@@ -249,7 +267,7 @@ GRAMMARS.update({
     "ZREVRANGE": lambda r: zrange_old(r, None),
     "ZREMRANGEBYRANK": lambda r: [zsets(r)] + zrange_ends(r, None),
     "ZREMRANGEBYSCORE": lambda r: [zsets(r)] + zrange_ends(r, "BYSCORE"),
-    "ZREMRANGEBYLEX": lambda r: [zsets(r)] + zrange_ends(r, "BYLEX"),
+    "ZREMRANGEBYLEX": lambda r: [lex_sets(r)] + zrange_ends(r, "BYLEX"),
     "ZPOPMIN": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
     "ZPOPMAX": lambda r: [zsets(r)] + some(r, INDEXES, 0, 1),
     "ZMPOP": lambda r: numkeys(r)[0] + [case(r, r.choice(["MIN", "MAX", "MIN", "MAX", "FOO"]))] + options(r, {"COUNT": INDEXES}, 2),
@@ -260,6 +278,27 @@ GRAMMARS.update({
     "ZINTERSTORE": lambda r: [w for w in zcombine(r, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
     "ZDIFFSTORE": lambda r: [w for w in zcombine(r, True, True) if w.upper() != "WITHSCORES" or r.random() < 0.05],
     "ZINTERCARD": lambda r: numkeys(r)[0] + options(r, {"LIMIT": INDEXES}, 1),
+})
+
+
+# ---- those that wait: what is there they take; else a moment passes ----
+WAITS = ["0.001", "0.001", "0.001", "0.002", "1e-3", "-1", "x", "", "1e400", "nan"]
+
+
+def wait(r):
+    return r.choice(WAITS[:5] if r.random() < 0.9 else WAITS)
+
+
+GRAMMARS.update({
+    "BLPOP": lambda r: some(r, LISTS, 1, 3) + [wait(r)],
+    "BRPOP": lambda r: some(r, LISTS, 1, 3) + [wait(r)],
+    "BLMOVE": lambda r: [lists(r), lists(r), r.choice(ENDS), r.choice(ENDS), wait(r)],
+    "BRPOPLPUSH": lambda r: [lists(r), lists(r), wait(r)],
+    "BLMPOP": lambda r: [wait(r), r.choice(["1", "2", "1", "2", "3", "0", "-1", "x"])] + some(r, LISTS, 1, 3) + some(r, ENDS, 1, 1) +
+    options(r, {"COUNT": INDEXES}, 2),
+    "BZPOPMIN": lambda r: some(r, ZSETS, 1, 3) + [wait(r)],
+    "BZPOPMAX": lambda r: some(r, ZSETS, 1, 3) + [wait(r)],
+    "BZMPOP": lambda r: [wait(r)] + numkeys(r)[0] + [case(r, r.choice(["MIN", "MAX", "MIN", "MAX", "FOO"]))] + options(r, {"COUNT": INDEXES}, 2),
 })
 
 
@@ -327,7 +366,7 @@ GRAMMARS.update({
 
 
 # ---- HyperLogLogs ----
-HLLS = ["h1", "h2", "h3", "k1", "none"]
+HLLS = ["h1", "h2", "h3", "p1", "none2"]  # nothing that is written with APPEND: CAVEATS.md
 GRAMMARS.update({
     "PFADD": lambda r: [r.choice(HLLS)] + ["e%d" % r.randrange(10 ** r.randrange(1, 7)) for _ in range(r.choice([0, 1, 1, 2, 5, 40]))],
     "PFCOUNT": lambda r: some(r, HLLS, 1, 3),
@@ -395,7 +434,7 @@ STEPS = {
     "HELLO": lambda r: [r.choice(["2", "3", "4", "x"])],
 }
 # How often, where not once: reading and writing keeps the data alive between the rare commands.
-WEIGHTS = {"SET": 8, "GET": 5, "APPEND": 3, "INCR": 3, "INCRBY": 2, "INCRBYFLOAT": 2, "SETRANGE": 2, "MSET": 2, "MULTI": 1,
+WEIGHTS = {"BLPOP": 0.3, "BRPOP": 0.3, "BLMOVE": 0.3, "BRPOPLPUSH": 0.3, "BLMPOP": 0.3, "BZPOPMIN": 0.3, "BZPOPMAX": 0.3, "BZMPOP": 0.3, "SET": 8, "GET": 5, "APPEND": 3, "INCR": 3, "INCRBY": 2, "INCRBYFLOAT": 2, "SETRANGE": 2, "MSET": 2, "MULTI": 1,
            "EXEC": 2, "SWAPDB": 0.3, "FLUSHDB": 0.2, "HELLO": 0.3, "DISCARD": 0.3, "SELECT": 2, "NOSUCHCOMMAND": 0.3}
 
 
@@ -404,7 +443,7 @@ def command(r, names=None):
     names = names or list(ALL)
     name = r.choices(names, [WEIGHTS.get(n, 1) for n in names])[0]
     words = [case(r, name)] + ALL[name](r)
-    if r.random() < 0.02:
+    if r.random() < 0.02 and name != "SPOP":  # without its count it is a matter of chance
         words = words[:-1] or words if r.random() < 0.5 else words + [r.choice(VALUES)]
     return [w.encode("latin-1") for w in words]
 
@@ -463,7 +502,7 @@ def some_fields(r):
 
 def time_of(r, absolute, ms):
     if r.random() < 0.12:
-        return r.choice(ODD_TIMES)
+        return r.choice(ODD_TIMES if absolute else [t for t in ODD_TIMES if t != "1"])  # one that is over in a moment
     if absolute:
         return r.choice(FAR_MS if ms else FAR_S)
     return r.choice(["1000000", "2000000", "3000000"]) + ("000" if ms else "")
@@ -505,6 +544,7 @@ GRAMMARS.update({
     "HEXPIREAT": hash_expire(True, False),
     "HPEXPIREAT": hash_expire(True, True),
     "HTTL": few_fields,
+    "HPTTL": few_fields,
     "HEXPIRETIME": few_fields,
     "HPEXPIRETIME": few_fields,
     "HPERSIST": few_fields,
@@ -641,6 +681,22 @@ GRAMMARS.update({
 })
 
 
+def whole(r, key, most, *rest):
+    """A random choice or a scan that has to take everything there is: in any order, but always the same."""
+    return [key, most] + ([r.choice(rest)] if rest and r.random() < 0.4 else [])
+
+
+GRAMMARS.update({
+    "SRANDMEMBER": lambda r: whole(r, sets(r), r.choice(["100000", "100000", "0", "x", ""])),
+    "SPOP": lambda r: whole(r, sets(r), r.choice(["100000", "100000", "0", "-1", "x"])),
+    "HRANDFIELD": lambda r: whole(r, hashes(r), r.choice(["100000", "100000", "0", "x"]), "WITHVALUES", "withvalues", "FOO"),
+    "ZRANDMEMBER": lambda r: whole(r, zsets(r), r.choice(["100000", "100000", "0", "x"]), "WITHSCORES", "withscores", "FOO"),
+    "HSCAN": lambda r: [hashes(r), "0"] + options(r, {"MATCH": ["*", "[a-c]", "q*"], "NOVALUES": None}, 2) + ["COUNT", "100000"],
+    "ZSCAN": lambda r: [zsets(r), "0"] + options(r, {"MATCH": ["*", "[a-c]", "z*"]}, 1) + ["COUNT", "100000"],
+})
+WEIGHTS.update({"SPOP": 0.3})
+
+
 def payloads():
     """The corpus that both sides judge alike: what older, newer and malicious servers send."""
     folder = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "dump_corpus")
@@ -687,6 +743,9 @@ def sort(r, extra):
     out = [r.choice(SORTED)] + (["ALPHA"] if r.random() < 0.6 else []) + options(r, names, 4)
     if r.random() < 0.3:
         out += ["LIMIT", r.choice(INDEXES[:8]), r.choice(INDEXES[:8])]
+    upper = [w.upper() for w in out]
+    if {"ALPHA", "BY", "STORE"} <= set(upper):  # equals are in the order in which they came, which is the server's own
+        out[upper.index("ALPHA")] = "ASC"
     return out
 
 
@@ -711,3 +770,16 @@ GRAMMARS["COMMAND"] = command_keys
 
 
 ALL = {**GRAMMARS, **STEPS}
+
+# The commands of a type, beside those that every run has: STEPS, and what is done to keys of any type.
+ANY_TYPE = ["DEL", "UNLINK", "EXISTS", "TYPE", "TOUCH", "COPY", "RENAME", "RENAMENX", "EXPIRE", "PERSIST", "TTL", "OBJECT", "DUMP", "SCAN"]
+BEGINNINGS = {"list": ("L", "R", "BL", "BR"), "set": ("S",), "hash": ("H",), "zset": ("Z", "BZ"), "stream": ("X",), "geo": ("GEO",),
+              "hyperloglog": ("PF",), "bitmap": ("BIT", "SETBIT", "GETBIT")}
+NOT_THERE = ("RENAME", "RENAMENX", "RESTORE", "LCS", "SET", "SETRANGE", "SETNX", "SETEX", "SETBIT", "STRLEN", "SUBSTR", "SCAN", "SELECT", "SWAPDB",
+             "SORT", "SORT_RO", "HELLO")
+FAMILIES = {family: [n for n in GRAMMARS if n.startswith(begin) and (n not in NOT_THERE or family == "bitmap")] + ANY_TYPE + list(STEPS)
+            for family, begin in BEGINNINGS.items()}
+FAMILIES["generic"] = [n for n in ANY_TYPE + ["PEXPIRE", "EXPIREAT", "PEXPIREAT", "PTTL", "EXPIRETIME", "PEXPIRETIME", "MOVE", "KEYS", "RESTORE", "SORT", "SORT_RO",
+                                              "SET", "RPUSH", "SADD", "HSET", "ZADD", "XADD", "COMMAND"]] + list(STEPS)
+_typed = {n for names in FAMILIES.values() for n in names}
+FAMILIES["string"] = [n for n in GRAMMARS if n not in _typed] + ["SET", "SETBIT"] + ANY_TYPE + list(STEPS)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Random command streams on two servers: every reply must agree, and at the end the digest of the data and every key's
-form and, where a value has an order, DUMP.
+"""Random command streams on two servers: every reply must agree, and at the end the digest of the data, the number of changes
+that each has counted, every key's form and, where a value has an order, DUMP; ours must find all its values sound (DEBUG VERIFY).
 
   run.py - HOST:PORT                     starts build/tuco-server and compares it with the one given
   run.py HOST:PORT HOST:PORT -s 7 -n 500 ours and theirs; a seed and a number of streams
@@ -25,10 +25,12 @@ class Side:
     def __init__(self, address):
         self.address = address
         self.control = Connection(address)
+        self.verifies = True  # until it says that it does not know DEBUG VERIFY
 
     def play(self, stream, protocol):
         """The replies to the stream on a new connection, then the digest of all data."""
         self.control.call("FLUSHALL")
+        before = self.changes()
         with Connection(self.address, protocol, timeout=20.0) as client:
             client.send(b"".join(resp.encode(words) for words in stream))
             replies = []
@@ -41,8 +43,19 @@ class Side:
                 replies.append(("timeout", None))
             except resp.ProtocolError as why:
                 replies.append(("broken", str(why)))
+        replies.append((":", self.changes() - before))
         replies.append(self.control.command("DEBUG", "DIGEST"))
+        if self.verifies:
+            self.verifies = self.control.command("DEBUG", "VERIFY")[0] == ":"
         return replies
+
+    def knows(self, name):
+        return self.control.command("COMMAND", "INFO", name)[1][0][1] is not None
+
+    def changes(self):
+        """What the server has counted of changes (rdb_changes_since_last_save)."""
+        text = self.control.call("INFO", "persistence")
+        return int(text.split(b"rdb_changes_since_last_save:")[1].split(b"\r")[0])
 
     def values(self):
         """(database, key, form, payload) of every key; no payload where the order is the server's own."""
@@ -50,9 +63,11 @@ class Side:
         for db in (0, 1, 2, 15):
             self.control.command("SELECT", str(db))
             for key in sorted(self.control.call("KEYS", "*")):
-                form = self.control.call("OBJECT", "ENCODING", key)
-                payload = None if form in (b"hashtable", None) else self.control.call("DUMP", key)
-                if form == b"stream" and self.control.call("XINFO", "GROUPS", key):
+                form = self.control.command("OBJECT", "ENCODING", key)[1]
+                if form is None or form.startswith(b"ERR"):
+                    continue  # it has expired meanwhile
+                payload = None if form in (b"hashtable", None) else self.control.command("DUMP", key)[1]
+                if form == b"stream" and self.control.command("XINFO", "GROUPS", key)[1]:
                     payload = None  # it has times in it
                 out.append((b"%d" % db, key, form or b"", payload or b""))
         self.control.command("SELECT", "0")
@@ -72,10 +87,16 @@ def near(words, a, b):
         return a[1][0] == b[1][0] and sorted(a[1][1][1]) == sorted(b[1][1][1]) if b"1000" in words else True
     if name in (b"KEYS", b"HKEYS", b"HVALS", b"SMEMBERS", b"SINTER", b"SUNION", b"SDIFF") and a[0] in "*~":
         return sorted(a[1]) == sorted(b[1])
+    if name in (b"SRANDMEMBER", b"HRANDFIELD", b"ZRANDMEMBER") and len(words) == 2:
+        return True  # of one, any will do
+    if name in (b"SRANDMEMBER", b"SPOP", b"HRANDFIELD", b"ZRANDMEMBER", b"HSCAN", b"ZSCAN") and a[0] in "*~":
+        return in_any_order(words, a) == in_any_order(words, b)
     if name == b"DUMP" and a[1][:1] == b[1][:1] and a[1][:1] in (b"\2", b"\4", b"\x16"):
         return True  # a large set or hash: its order is the server's own; the digest looks at the rest
     if name == b"HGETALL":
         return sorted(in_pairs(a), key=repr) == sorted(in_pairs(b), key=repr)
+    if name in (b"SORT", b"SORT_RO") and a[0] == "*" and b"BY" in upper(words):
+        return near_sorted(words[1], set(upper(words)), a[1], b[1])
     if name == b"SCAN" and a[0] == "*":
         if not any(w in (b"1000", b"100") for w in words) or words[1].lstrip(b" +0-") != b"":
             return True  # a part, or a cursor of nobody's making: what comes is each server's own
@@ -95,6 +116,17 @@ def near(words, a, b):
     return False
 
 
+def upper(words):
+    return [w.upper() for w in words]
+
+
+def near_sorted(key, words, a, b):
+    """SORT BY: elements without an order among them come in that of a hash table, or as a partial sort leaves them."""
+    if b"ALPHA" not in words and key[:1] != b"s" or b"ALPHA" in words and key[:1] == b"l" and b"LIMIT" not in words:
+        return a == b
+    return len(a) == len(b) and (bool(words & {b"LIMIT", b"GET"}) or sorted(a, key=repr) == sorted(b, key=repr))
+
+
 def near_in_time(a, b, field=None):
     """Equal but for moments and idle times, within two seconds, and for how many nodes a tree has."""
     if a[0] != b[0]:
@@ -109,6 +141,17 @@ def near_in_time(a, b, field=None):
 
 
 EXACT = (b"length", b"radix-tree-keys", b"entries-added", b"groups", b"entries-read", b"lag", b"pel-count", b"consumers")
+
+
+def in_any_order(words, reply):
+    """The members or fields of a reply, with their scores or values where it has those."""
+    items = reply[1]
+    if words[0].upper() in (b"HSCAN", b"ZSCAN"):
+        items = items[1][1]
+        paired = b"NOVALUES" not in upper(words)
+    else:
+        paired = bool({b"WITHVALUES", b"WITHSCORES"} & set(upper(words))) and items and items[0][0] != "*"
+    return sorted(zip(items[::2], items[1::2]) if paired else items, key=repr)
 
 
 def in_pairs(reply):
@@ -127,9 +170,19 @@ def facts(reply):
     return reply
 
 
+UNPACKED = ((b"listpack", b"skiplist"), (b"\x11", b"\x05"))
+
+
+def unpacked(words, a, b):
+    """OBJECT ENCODING and DUMP of a sorted set that the peer's SORT has unpacked."""
+    if a[0] != "$" or b[0] != "$" or words[0].upper() not in (b"OBJECT", b"DUMP"):
+        return False
+    return any((a[1] or b"").startswith(x) and (b[1] or b"").startswith(y) for x, y in UNPACKED)
+
+
 def compare(stream, ours, theirs):
     """The index of the first reply that is not near, or None. EXEC's elements are compared as what they answer."""
-    queued = []
+    queued, has_sorted = [], False
     for i, words in enumerate(stream):
         a = ours[i] if i < len(ours) else ("missing", None)
         b = theirs[i] if i < len(theirs) else ("missing", None)
@@ -137,15 +190,18 @@ def compare(stream, ours, theirs):
             queued.append(words)
             continue
         if words and words[0].upper() == b"EXEC" and a[0] == b[0] == "*" and a[1] and b[1]:
-            if len(a[1]) != len(b[1]) or not all(near(w, x, y) for w, x, y in zip(queued, a[1], b[1])):
+            has_sorted = has_sorted or any(w and w[0].upper() in (b"SORT", b"SORT_RO") for w in queued)
+            if len(a[1]) != len(b[1]) or not all(near(w, x, y) or has_sorted and unpacked(w, x, y)
+                                                 for w, x, y in zip(queued, a[1], b[1])):
                 return i
-        elif not near(words, a, b):
+        elif not near(words, a, b) and not (has_sorted and unpacked(words, a, b)):
             return i
         elif a[0] in ("closed", "timeout", "broken", "missing"):
             return None
         if words and words[0].upper() in (b"EXEC", b"DISCARD", b"MULTI"):
             queued = []
-    return None if near([b"DEBUG"], ours[-1], theirs[-1]) else len(stream)
+        has_sorted = has_sorted or bool(words) and words[0].upper() in (b"SORT", b"SORT_RO")
+    return None if near([b"DEBUG"], ours[-1], theirs[-1]) and ours[-2] == theirs[-2] else len(stream)
 
 
 def difference(left, right, stream, protocol):
@@ -161,10 +217,16 @@ def difference(left, right, stream, protocol):
         if a != b:  # the peer keeps a hash whose fields are over until they are collected
             time.sleep(0.3)
             a, b = left.values(), right.values()
+        if any(words and words[0].upper() in (b"SORT", b"SORT_RO") for words in stream):
+            a, b = ([v for v in x if v[2] not in (b"listpack", b"skiplist")] for x in (a, b))  # the peer's SORT unpacks a sorted set
         if a == b:
             return None
         only_a, only_b = ([("$", w) for item in x if item not in y for w in item] for x, y in ((a, b), (b, a)))
         return len(stream), ("*", only_a), ("*", only_b)
+    if at == len(stream) and near([b"DEBUG"], ours[-1], theirs[-1]):
+        return at, ("changes", ours[-2][1]), ("changes", theirs[-2][1])
+    if at == len(stream):
+        return at, ours[-1], theirs[-1]
     return at, (ours + [("missing", None)] * len(stream))[at], (theirs + [("missing", None)] * len(stream))[at]
 
 
@@ -205,8 +267,8 @@ def transcript(right, stream, protocol, found):
             shown = resp.show_lines(reply)
             lines += [line[:400] for line in ["< " + shown[0]] + shown[1:20]]
     def text(reply):
-        return resp.show(reply) if reply[0] not in ("closed", "timeout", "broken", "missing") else repr(reply)
-    where = "digest" if found[0] >= len(stream) else "reply %d" % (found[0] + 1)
+        return resp.show(reply) if reply[0] not in ("closed", "timeout", "broken", "missing", "changes") else repr(reply)
+    where = found[1][0] if found[1][0] == "changes" else "digest" if found[0] >= len(stream) else "reply %d" % (found[0] + 1)
     return "\n".join(lines) + "\n# %s: ours %s\n# %s: theirs %s" % (where, text(found[1])[:600], where, text(found[2])[:600])
 
 
@@ -223,10 +285,17 @@ def main():
     options.add_argument("-n", "--streams", type=int, default=100)
     options.add_argument("-l", "--length", type=int, default=200)
     options.add_argument("-c", "--commands", nargs="*", help="only these, of " + " ".join(grammars.ALL))
+    options.add_argument("--family", choices=sorted(grammars.FAMILIES), help="only the commands of one type, and those for any")
     options.add_argument("-f", "--failures", type=int, default=5, help="stop after so many kinds of difference")
     chosen = options.parse_args()
+    if chosen.family:
+        chosen.commands = grammars.FAMILIES[chosen.family]
     own = server.Server() if chosen.ours == "-" else None
     left, right = Side(own.address if own else address(chosen.ours)), Side(address(chosen.theirs))
+    names = chosen.commands or list(grammars.ALL)
+    chosen.commands = [n for n in names if left.knows(n) or n == "NOSUCHCOMMAND"]
+    if len(chosen.commands) < len(names):
+        print("ours does not know " + " ".join(n for n in names if n not in chosen.commands))
     begun, failures, kinds = time.monotonic(), 0, set()
     print("seed %d" % chosen.seed)
     for number in range(chosen.streams):

@@ -4,13 +4,9 @@
 #include "base/check.h"
 #include "persist/rdb_payload.h"
 #include "store/digest.h"
-#include "store/index/quicklist.h"
 #include "store/restore.h"
 #include "store/shard.h"
-#include "store/types/hash_object.h"
-#include "store/types/set_form.h"
-#include "store/types/stream_object.h"
-#include "store/types/zset_object.h"
+#include "store/verify.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -19,24 +15,6 @@
 static inline struct store_key round_trip_key(struct transaction *tx, const char *name)
 {
     return (struct store_key){slice_of(name), keyspace_hash(tx->keyspace, slice_of(name))};
-}
-
-static inline void round_trip_verify(const struct entry *e)
-{
-    if (e->encoding == ENCODING_PACKED)
-        tu_check(packed_is_valid(entry_packed(e)), "a packed that is none");
-    if (e->encoding == ENCODING_QUICKLIST)
-        quicklist_verify(entry_block(e));
-    if (e->type == TYPE_STREAM)
-        stream_object_verify(entry_block(e));
-    if (e->type == TYPE_SET)
-        set_form_verify(e);
-    if (e->encoding == ENCODING_TREE)
-        zset_object_verify(entry_block(e));
-    if (e->type == TYPE_HASH && e->encoding == ENCODING_TABLE)
-        hash_object_verify(entry_block(e));
-    tu_check(e->type == TYPE_STRING || entry_value_count(e) > 0 || e->type == TYPE_STREAM,
-             "a value without elements");
 }
 
 /* Puts type and body under `name`; everything is locked and nothing expires. */
@@ -50,7 +28,7 @@ static inline enum rdb_result round_trip_put(struct transaction *tx, const char 
     enum rdb_result result = rdb_value_read(&r, &target, &e);
     if (result != RDB_OK)
         return result;
-    round_trip_verify(e);
+    verify_entry(e);
     struct restore_options options = {true, -1, -1};
     tu_check(restore_put(tx, key, e, &options) == STORE_OK, "a value that cannot be put");
     return RDB_OK;

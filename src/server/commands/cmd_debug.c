@@ -14,6 +14,7 @@
 #include "server/server.h"
 #include "store/digest.h"
 #include "store/transaction.h"
+#include "store/verify.h"
 
 #include <tuco/go.h>
 
@@ -128,6 +129,27 @@ static void debug_digest_value(struct call *call)
         format_digest(digest, text);
         reply_simple(call->reply, text);
     }
+}
+
+/* What is broken ends the server, as a failed check does. */
+static void debug_verify(struct call *call)
+{
+    uint64_t keys = 0;
+    bool all = call->argc == 2, held = transaction_holds_all(call->tx);
+    if (all && !held)
+        transaction_lock_all(call->tx);
+    if (all)
+        keys = verify_all(call->tx);
+    if (all && !held)
+        transaction_unlock(call->tx);
+    for (size_t i = 2; i < call->argc; i++) {
+        struct store_key key = key_at(call, i);
+        bool locked = take_key(call, key);
+        keys += verify_key(call->tx, key);
+        if (locked)
+            transaction_unlock(call->tx);
+    }
+    reply_integer(call->reply, (int64_t)keys);
 }
 
 static void debug_set_active_expire(struct call *call)
@@ -275,6 +297,11 @@ static const struct {
      3,
      debug_sleep,
      {"SLEEP <seconds>", "    Lets this client wait; decimals are allowed."}},
+    {"VERIFY",
+     2,
+     SIZE_MAX,
+     debug_verify,
+     {"VERIFY [<key> ...]", "    Looks whether everything, or those values, are sound: how many."}},
     {"HELP", 2, 2, debug_help, {"HELP", "    This text."}},
 };
 enum { SUBCOMMANDS = sizeof subcommands / sizeof *subcommands };

@@ -226,6 +226,7 @@ static bool read_for_group(const struct reading *r, size_t nth, struct answer *a
     if (!is_new) {
         begin(r, a, nth);
         show_history(r, s, c, after);
+        stream_group_changed(r->call, key, 1);
     } else if (s->length > 0 && id_compare(stream_object_edge(s, true), g->last_id) > 0) {
         begin(r, a, nth);
         show_new(r, s, g, c, g->last_id);

@@ -8,6 +8,7 @@
 
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <tuco/mem.h>
 
 enum { SCAN_MATCH = 1, SCAN_COUNT, SCAN_NOSCORES, POP_NUMKEYS = 1, POP_MIN, POP_COUNT };
@@ -369,9 +370,18 @@ static void run_zrandmember(struct call *call)
 struct scan {
     struct reply *reply;
     struct slice pattern;
-    bool any, scores;
+    bool any, scores, packed;
     size_t count;
 };
+
+/* ZSCAN spells the scores of a large set with 17 digits, as the peers do; those of a packed one as everybody else. */
+static size_t scan_score(bool packed, double score, char text[NUMBER_DOUBLE_MAX_SIZE])
+{
+    if (packed || (fabs(score) < 1e16 && score == floor(score)))
+        return number_format_double(text, score);
+    int size = snprintf(text, NUMBER_DOUBLE_MAX_SIZE, "%.17g", score);
+    return size > 0 ? (size_t)size : 0;
+}
 
 static void scan_member(void *context, struct slice member, double score)
 {
@@ -382,7 +392,7 @@ static void scan_member(void *context, struct slice member, double score)
     reply_bulk(s->reply, member);
     s->count++;
     if (s->scores) {
-        reply_bulk(s->reply, (struct slice){text, number_format_double(text, score)});
+        reply_bulk(s->reply, (struct slice){text, scan_score(s->packed, score, text)});
         s->count++;
     }
 }
@@ -396,7 +406,8 @@ static void scan_zset(struct call *call, const struct zset_view *v, uint64_t cur
     struct scan s = {.reply = call->reply,
                      .pattern = options.pattern,
                      .any = options.any,
-                     .scores = !args_has(call->args, SCAN_NOSCORES)};
+                     .scores = !args_has(call->args, SCAN_NOSCORES),
+                     .packed = !v->f.entry || v->f.entry->encoding == ENCODING_PACKED};
     reply_array(call->reply, 2);
     uint64_t next = zset_scan(v, cursor, options.count, scan_nobody, NULL);
     char digits[NUMBER_INT64_MAX_SIZE];

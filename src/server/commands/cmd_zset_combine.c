@@ -118,7 +118,8 @@ static void reply_result(struct call *call, struct combination *c)
     enum store_result rc =
         zset_combine(call->tx, c->operation, c->aggregate, c->inputs, c->count, &result);
     if (rc == STORE_OK && c->is_store)
-        rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], &count);
+        rc = zset_store(call->tx, handler_key(call, 0, 1), result, events[c->operation], false,
+                        &count);
     else if (rc == STORE_OK && !zset_result_sort(result))
         rc = STORE_NO_MEMORY;
     if (rc != STORE_OK) {

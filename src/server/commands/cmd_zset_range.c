@@ -146,9 +146,10 @@ static struct zset_ranks find(const struct zset_view *v, const struct range *r)
 {
     if (r->by == BY_RANK)
         return zset_ranks_by_index(v, r->start, r->stop, r->reverse);
-    return limit(
-        v, r->by == BY_SCORE ? zset_ranks_by_score(v, &r->score) : zset_ranks_by_lex(v, &r->lex),
-        r);
+    return limit(v,
+                 r->by == BY_SCORE ? zset_ranks_by_score(v, &r->score)
+                                   : zset_ranks_by_lex(v, &r->lex, r->reverse),
+                 r);
 }
 
 /* ---- telling ---- */
@@ -204,7 +205,7 @@ static void run_zrangestore(struct call *call)
         !zset_open_to_read(call, 1, 2, &v))
         return;
     enum store_result rc =
-        zset_store_range(call->tx, handler_key(call, 0, 1), &v, find(&v, &r), &count);
+        zset_store_range(call->tx, handler_key(call, 0, 1), &v, find(&v, &r), r.reverse, &count);
     if (rc == STORE_OK)
         reply_integer(call->reply, (int64_t)count);
     else

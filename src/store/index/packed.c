@@ -294,6 +294,18 @@ bool packed_is_valid(struct packed p)
     return said == PACKED_UNCOUNTED || said == count;
 }
 
+void packed_verify_names(struct packed p, size_t each)
+{
+    tu_check(packed_is_valid(p) && packed_count(p) % each == 0, "a broken packed");
+    for (size_t at = packed_first(p); at < p.size;) {
+        struct packed_item item;
+        packed_get(p, at, &item);
+        for (size_t i = 0; i < each; i++)
+            at = packed_next(p, at);
+        tu_check(packed_find(p, at, each, packed_text(&item)) == p.size, "a name that comes twice");
+    }
+}
+
 /* ---- writing ---- */
 
 static size_t integer_size(int64_t v)

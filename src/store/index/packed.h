@@ -79,6 +79,9 @@ bool packed_equals(const struct packed_item *item, struct slice value);
 /* Whole elements from beginning to end, each readable both ways, as many as the count says. */
 bool packed_is_valid(struct packed p);
 
+/* Aborts if it is not valid, or no sequence of groups of `each` whose first elements all differ. For tests. */
+void packed_verify_names(struct packed p, size_t each);
+
 /* Bytes that this value takes as an element with its size. */
 size_t packed_item_size(struct slice value);
 /* Writes it: packed_item_size bytes. Returns the end. */

@@ -100,7 +100,11 @@ static double clamp(double value, double max)
 
 struct geo_position geo_decode(double score)
 {
-    uint64_t bits = score > -0x1p63 && score < 0x1p63 ? (uint64_t)(int64_t)score : 0;
+    /* What is no position is read as x86-64 makes an unsigned number of it, for that is what the peers show. */
+    uint64_t bits = score < -0x1p63  ? UINT64_C(1) << 63
+                    : score < 0x1p63 ? (uint64_t)(int64_t)score
+                    : score < 0x1p64 ? (uint64_t)score
+                                     : 0;
     struct bounds b = bounds_of((struct square){gather(bits >> 1), gather(bits), STEPS});
     return (struct geo_position){clamp((b.west + b.east) / 2, GEO_LONGITUDE_MAX),
                                  clamp((b.south + b.north) / 2, GEO_LATITUDE_MAX)};
@@ -163,9 +167,6 @@ struct geo_position geo_polygon_center(const struct geo_position *vertices, size
         y += cos(latitude) * sin(longitude);
         z += sin(latitude);
     }
-    x /= (double)count;
-    y /= (double)count;
-    z /= (double)count;
     return (struct geo_position){degrees(atan2(y, x)), degrees(atan2(z, sqrt(x * x + y * y)))};
 }
 

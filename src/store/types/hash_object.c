@@ -310,17 +310,6 @@ static size_t fields_reclaim(void *object, int64_t now_ms, size_t most)
     return hash_object_reclaim(object, now_ms, most);
 }
 
-const struct type_ops hash_type_ops = {
-    .free = free_object,
-    .free_effort = free_effort,
-    .size = object_size,
-    .memory = object_memory,
-    .copy = object_copy,
-    .digest = object_digest,
-    .fields_due_ms = fields_due_ms,
-    .fields_reclaim = fields_reclaim,
-};
-
 void hash_object_verify(const struct hash_object *o)
 {
     uint64_t ending = 0;
@@ -338,3 +327,30 @@ void hash_object_verify(const struct hash_object *o)
     if (o->index)
         expire_index_verify(o->index);
 }
+
+static void entry_verify(const struct entry *e)
+{
+    bool ending = false;
+    if (e->encoding == ENCODING_PACKED) {
+        packed_verify_names(entry_packed(e), 2);
+    } else {
+        const struct hash_object *o = entry_block(e);
+        hash_object_verify(o);
+        ending = o->due_ms != INT64_MAX; /* the last moment of all never comes: as good as none */
+    }
+    tu_check(entry_value_count(e) > 0, "a hash without fields");
+    tu_check(((e->flags & ENTRY_FIELDS) != 0) == ending,
+             "deadlines of fields of which the key knows nothing");
+}
+
+const struct type_ops hash_type_ops = {
+    .free = free_object,
+    .free_effort = free_effort,
+    .size = object_size,
+    .memory = object_memory,
+    .copy = object_copy,
+    .digest = object_digest,
+    .verify = entry_verify,
+    .fields_due_ms = fields_due_ms,
+    .fields_reclaim = fields_reclaim,
+};

@@ -602,6 +602,15 @@ static void digest(const struct entry *e, uint8_t sum[SHA1_SIZE])
     }
 }
 
+static void verify(const struct entry *e)
+{
+    if (e->encoding == ENCODING_QUICKLIST)
+        quicklist_verify(entry_block(e));
+    else
+        tu_check(packed_is_valid(entry_packed(e)), "a broken packed");
+    tu_check(size_of(e) > 0, "a list without elements");
+}
+
 const struct type_ops list_ops = {
     .free = free_object,
     .free_effort = free_effort,
@@ -609,4 +618,5 @@ const struct type_ops list_ops = {
     .memory = object_memory,
     .copy = object_copy,
     .digest = digest,
+    .verify = verify,
 };

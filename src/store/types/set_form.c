@@ -348,6 +348,17 @@ static void digest(const struct entry *e, uint8_t out[SHA1_SIZE])
     }
 }
 
+void set_form_verify(const struct entry *e)
+{
+    if (e->encoding == ENCODING_TABLE)
+        element_table_verify(entry_table(e));
+    else if (e->encoding == ENCODING_INTSET)
+        tu_check(intset_is_valid(entry_intset(e)), "a broken intset");
+    else
+        packed_verify_names(entry_packed(e), 1);
+    tu_check(entry_value_count(e) > 0, "a set without members");
+}
+
 const struct type_ops set_type_ops = {
     .free = free_table,
     .free_effort = table_count,
@@ -355,15 +366,5 @@ const struct type_ops set_type_ops = {
     .memory = table_memory,
     .copy = copy_table,
     .digest = digest,
+    .verify = set_form_verify,
 };
-
-void set_form_verify(const struct entry *e)
-{
-    tu_check(entry_value_count(e) > 0, "a set without members");
-    if (e->encoding == ENCODING_TABLE)
-        element_table_verify(entry_table(e));
-    else if (e->encoding == ENCODING_INTSET)
-        tu_check(intset_is_valid(entry_intset(e)), "a broken intset");
-    else
-        tu_check(packed_is_valid(entry_packed(e)), "a broken packed");
-}

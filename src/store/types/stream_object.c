@@ -749,15 +749,6 @@ static void digest(const struct entry *entry, uint8_t sum[SHA1_SIZE])
     }
 }
 
-const struct type_ops stream_type_ops = {
-    .free = free_object,
-    .free_effort = free_effort,
-    .size = object_size,
-    .memory = object_memory,
-    .copy = object_copy,
-    .digest = digest,
-};
-
 /* Its entries and its counters agree: the number of entries. */
 static int64_t node_verify(const struct stream_node *n, struct id node_id, struct id *last)
 {
@@ -799,3 +790,18 @@ void stream_object_verify(const struct stream_object *s)
     tu_check(id_compare(s->first_id, stream_object_edge(s, false)) == 0, "another first id");
     stream_groups_verify(s->groups);
 }
+
+static void entry_verify(const struct entry *e)
+{
+    stream_object_verify(entry_block(e));
+}
+
+const struct type_ops stream_type_ops = {
+    .free = free_object,
+    .free_effort = free_effort,
+    .size = object_size,
+    .memory = object_memory,
+    .copy = object_copy,
+    .digest = digest,
+    .verify = entry_verify,
+};

@@ -16,6 +16,8 @@ struct type_ops {
     void *(*copy)(const void *object);         /* NULL: out of memory */
     /* Mixes the value, in whatever encoding, into a DEBUG DIGEST (digest.h has the tools). */
     void (*digest)(const struct entry *e, uint8_t digest[SHA1_SIZE]);
+    /* Aborts if something is wrong with the value, in whatever encoding. Walks all of it. */
+    void (*verify)(const struct entry *e);
     /* Of types whose elements may have deadlines, else NULL: no element is over before that (INT64_MAX: none has a
      * deadline); and drops what is over at now_ms, at most `most` elements: their number. */
     int64_t (*fields_due_ms)(const void *object);

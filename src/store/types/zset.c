@@ -278,10 +278,73 @@ static size_t lex_rank(const struct zset_view *v, const struct zset_lex_end *e, 
     return e->kind == LEX_LEAST ? 0 : e->kind == LEX_GREATEST ? zset_count(v) : before(v, &b);
 }
 
-struct zset_ranks zset_ranks_by_lex(const struct zset_view *v, const struct zset_lex_range *r)
+/* -1, 0, 1: the member is before, in, behind the end of a range. */
+static int lex_side(const struct zset_lex_end *e, struct slice member)
 {
-    if (!v->f.entry)
+    if (e->kind != LEX_MEMBER)
+        return e->kind == LEX_LEAST ? 1 : -1;
+    return score_compare_names(member, e->member);
+}
+
+static bool is_above(const struct zset_lex_end *min, struct slice member)
+{
+    int side = lex_side(min, member);
+    return side > 0 || (side == 0 && !min->excluded);
+}
+
+static bool is_below(const struct zset_lex_end *max, struct slice member)
+{
+    int side = lex_side(max, member);
+    return side < 0 || (side == 0 && !max->excluded);
+}
+
+/* True if no member can be between the ends. */
+static bool is_lex_empty(const struct zset_lex_range *r)
+{
+    if (r->min.kind == LEX_MEMBER && r->max.kind == LEX_MEMBER) {
+        int side = score_compare_names(r->min.member, r->max.member);
+        return side > 0 || (side == 0 && (r->min.excluded || r->max.excluded));
+    }
+    return r->min.kind == LEX_GREATEST || r->max.kind == LEX_LEAST;
+}
+
+/* The walk is always from the lower end: upwards it is over at the first member beyond the range; downwards the last member that is
+ * not behind `max` decides, with those before it that are not before `min`. */
+static struct zset_ranks packed_lex(struct packed p, const struct zset_lex_range *r, bool reverse)
+{
+    struct zset_ranks ranks = {0, 0};
+    bool above = false, below = true, found = false;
+    size_t rank = 0, run = 0; /* run: since which rank all have been above min */
+    for (size_t at = packed_first(p); at < p.size; rank++) {
+        struct packed_item item;
+        packed_get(p, at, &item);
+        struct slice name = packed_text(&item);
+        bool was_above = above;
+        above = is_above(&r->min, name);
+        below = is_below(&r->max, name);
+        run = was_above ? run : rank;
+        if (rank == 0 && !below)
+            return ranks; /* the lowest is behind the range */
+        if (reverse && below)
+            ranks = above ? (struct zset_ranks){run, rank + 1} : (struct zset_ranks){0, 0};
+        if (!reverse && !found && above) {
+            found = true;
+            ranks = (struct zset_ranks){rank, rank};
+        }
+        if (!reverse && found && below && ranks.end == rank)
+            ranks.end = rank + 1;
+        at = packed_next(p, packed_next(p, at));
+    }
+    return above ? ranks : (struct zset_ranks){0, 0}; /* the highest is before the range */
+}
+
+struct zset_ranks zset_ranks_by_lex(const struct zset_view *v, const struct zset_lex_range *r,
+                                    bool reverse)
+{
+    if (!v->f.entry || is_lex_empty(r))
         return (struct zset_ranks){0, 0};
+    if (is_packed(&v->f))
+        return packed_lex(entry_packed(v->f.entry), r, reverse);
     size_t first = lex_rank(v, &r->min, r->min.excluded);
     return between(first, lex_rank(v, &r->max, !r->max.excluded));
 }
@@ -436,6 +499,9 @@ enum store_result zset_add(struct transaction *tx, struct store_key key,
         if (flags & ZSET_XX)
             return STORE_OK;
         rc = make(tx, key, fits_packed(tx, count, longest(members, count)), &f);
+    } else if (rc == STORE_OK && is_packed(&f) &&
+               !fits_packed(tx, count, longest(members, count)) && !to_object(tx, &f)) {
+        rc = STORE_NO_MEMORY; /* whether or not they will all be added */
     }
     for (size_t i = 0; rc == STORE_OK && i < count; i++)
         rc = add_one(tx, &f, &members[i], flags, out);

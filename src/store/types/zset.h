@@ -67,8 +67,10 @@ struct zset_lex_range {
 struct zset_ranks zset_ranks_by_index(const struct zset_view *v, int64_t start, int64_t stop,
                                       bool reverse);
 struct zset_ranks zset_ranks_by_score(const struct zset_view *v, const struct zset_score_range *r);
-/* Means something only if all scores are equal. */
-struct zset_ranks zset_ranks_by_lex(const struct zset_view *v, const struct zset_lex_range *r);
+/* Means something only if all scores are equal; of a packed set with others, whatever a walk from the lower end (`reverse`: from the
+ * upper) meets in the range before it meets something that is not, as with the peers. */
+struct zset_ranks zset_ranks_by_lex(const struct zset_view *v, const struct zset_lex_range *r,
+                                    bool reverse);
 
 /* The member dies when it returns. */
 typedef void (*zset_visit_fn)(void *context, struct slice member, double score);

@@ -58,10 +58,10 @@ static double together(enum zset_aggregate aggregate, double a, double b)
 {
     switch (aggregate) {
     case ZSET_SUM: return not_nan(a + b);
-    case ZSET_MIN: return a < b ? a : b;
+    case ZSET_MIN: return b < a ? b : a; /* of 0 and -0 the first */
     case ZSET_MAX: break;
     }
-    return a > b ? a : b;
+    return b > a ? b : a;
 }
 
 static void sort_by_size(struct zset_input *inputs, size_t count)
@@ -231,7 +231,7 @@ static struct entry *object_entry(struct slice key, struct zset_result *r)
 }
 
 enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_result *r,
-                             const char *event, size_t *count)
+                             const char *event, bool each, size_t *count)
 {
     *count = zset_result_count(r);
     if (*count == 0) {
@@ -246,27 +246,42 @@ enum store_result zset_store(struct transaction *tx, struct store_key key, struc
     if (rc != STORE_OK && e)
         entry_free(e); /* with what is in there */
     if (rc == STORE_OK)
-        value_changed(tx, key, EVENT_ZSET, event, 1);
+        value_changed(tx, key, EVENT_ZSET, event, each ? *count : 1);
     return rc;
 }
 
+/* A range on its way into another set, which begins packed, and so forgets that a score is -0, until something does not
+ * fit. */
+struct copying {
+    struct zset_result *result;
+    size_t most, longest; /* of a packed set */
+    bool packed, failed;
+};
+
 static void copy_member(void *context, struct slice member, double score)
 {
-    struct gathering *g = context;
-    g->failed = g->failed || !zset_result_add(g->result, member, score);
+    struct copying *c = context;
+    c->packed = c->packed && zset_result_count(c->result) < c->most && member.size <= c->longest;
+    if (c->packed && score == 0)
+        score = 0;
+    c->failed = c->failed || !zset_result_add(c->result, member, score);
 }
 
 enum store_result zset_store_range(struct transaction *tx, struct store_key key,
                                    const struct zset_view *source, struct zset_ranks ranks,
-                                   size_t *count)
+                                   bool reverse, size_t *count)
 {
-    struct gathering g = {.result = zset_result_new(tx)};
-    if (!g.result)
+    const struct type_limits *limits = keyspace_limits(tx->keyspace);
+    struct copying c = {.result = zset_result_new(tx),
+                        .most = (size_t)type_limit(&limits->zset_max_listpack_entries),
+                        .longest = (size_t)type_limit(&limits->zset_max_listpack_value),
+                        .packed = true};
+    if (!c.result)
         return STORE_NO_MEMORY;
-    zset_visit(source, ranks, false, copy_member, &g);
-    if (g.failed) {
-        zset_result_free(g.result);
+    zset_visit(source, ranks, reverse, copy_member, &c);
+    if (c.failed) {
+        zset_result_free(c.result);
         return STORE_NO_MEMORY;
     }
-    return zset_store(tx, key, g.result, "zrangestore", count);
+    return zset_store(tx, key, c.result, "zrangestore", false, count);
 }

@@ -31,10 +31,10 @@ enum store_result zset_combine(struct transaction *tx, enum zset_operation opera
 uint64_t zset_inter_count(struct zset_input *inputs, size_t count, uint64_t limit);
 
 /* Puts the result under `key` in place of whatever is there; an empty one removes the key. Takes `r` over in any case.
- * *count: its members. STORE_OK or STORE_NO_MEMORY: nothing has changed. */
+ * *count: its members. One change, or with `each` as many as members. STORE_OK or STORE_NO_MEMORY: nothing has changed. */
 enum store_result zset_store(struct transaction *tx, struct store_key key, struct zset_result *r,
-                             const char *event, size_t *count);
-/* ZRANGESTORE: the members of these ranks. The source may be the same key. */
+                             const char *event, bool each, size_t *count);
+/* ZRANGESTORE: the members of these ranks, taken from the highest with `reverse`. The source may be the same key. */
 enum store_result zset_store_range(struct transaction *tx, struct store_key key,
                                    const struct zset_view *source, struct zset_ranks ranks,
-                                   size_t *count);
+                                   bool reverse, size_t *count);

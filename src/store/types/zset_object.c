@@ -9,6 +9,7 @@
 #include "store/types/type_ops.h"
 #include "store/types/zset.h"
 
+#include <math.h>
 #include <tuco/mem.h>
 
 struct zset_object *zset_object_new(const struct siphash_key *secret)
@@ -74,15 +75,19 @@ bool zset_object_add(struct zset_object *o, struct slice member, double score)
 bool zset_object_rescore(struct zset_object *o, const struct element_place *place, double score)
 {
     struct element *e = element_table_at(&o->members, place);
+    if (score == element_score(e)) { /* it may be -0 that becomes 0 */
+        element_set_score(e, score);
+        return true;
+    }
     if (score_tree_rescore(&o->order, e, score))
         return true;
     struct element *made = element_new_scored(element_name(e), score);
     if (!made)
         return false;
     /* Taking the old one out first could not be undone without memory. */
-    if (score == element_score(e) || !score_tree_insert(&o->order, made)) {
+    if (!score_tree_insert(&o->order, made)) {
         element_free(made);
-        return score == element_score(e);
+        return false;
     }
     score_tree_remove(&o->order, score_tree_rank(&o->order, e));
     element_table_replace(&o->members, place, made);
@@ -240,7 +245,7 @@ static void digest_member(void *context, struct slice member, double score)
 {
     uint8_t one[SHA1_SIZE] = {0};
     char text[NUMBER_DOUBLE_MAX_SIZE];
-    size_t size = number_format_double(text, score == 0 ? 0 : score); /* not -0 */
+    size_t size = number_format_shortest(text, score);
     digest_mix(one, member.data, member.size);
     digest_mix(one, text, size);
     digest_xor(context, one, SHA1_SIZE);
@@ -250,15 +255,6 @@ static void object_digest(const struct entry *e, uint8_t digest[SHA1_SIZE])
 {
     zset_entry_each(e, digest_member, digest);
 }
-
-const struct type_ops zset_type_ops = {
-    .free = free_object,
-    .free_effort = object_size,
-    .size = object_size,
-    .memory = object_memory,
-    .copy = object_copy,
-    .digest = object_digest,
-};
 
 void zset_object_verify(const struct zset_object *o)
 {
@@ -271,3 +267,40 @@ void zset_object_verify(const struct zset_object *o)
         tu_check(element_table_find(&o->members, element_name(e), NULL) == e,
                  "an element in order that is no member");
 }
+
+/* Pairs in order of score, then member; no score that is no number. */
+static void packed_verify(struct packed p)
+{
+    struct packed_item item, last;
+    double score, before = -INFINITY;
+    packed_verify_names(p, 2);
+    for (size_t at = packed_first(p), first = at; at < p.size; last = item, before = score) {
+        size_t score_at = packed_next(p, at);
+        packed_get(p, at, &item);
+        score = zset_packed_score(p, score_at);
+        tu_check(score >= before, "scores that do not ascend");
+        tu_check(at == first || score > before ||
+                     score_compare_names(packed_text(&last), packed_text(&item)) < 0,
+                 "members of one score that do not ascend");
+        at = packed_next(p, score_at);
+    }
+}
+
+static void entry_verify(const struct entry *e)
+{
+    if (e->encoding == ENCODING_PACKED)
+        packed_verify(entry_packed(e));
+    else
+        zset_object_verify(entry_block(e));
+    tu_check(entry_value_count(e) > 0, "a sorted set without members");
+}
+
+const struct type_ops zset_type_ops = {
+    .free = free_object,
+    .free_effort = object_size,
+    .size = object_size,
+    .memory = object_memory,
+    .copy = object_copy,
+    .digest = object_digest,
+    .verify = entry_verify,
+};

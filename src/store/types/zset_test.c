@@ -192,7 +192,7 @@ static enum store_result try_combine(void)
         (void)zset_open(&tx, key_of(i), LOOKUP_READ, &inputs[i].view);
     enum store_result rc = zset_combine(&tx, operation, ZSET_MAX, inputs, 2, &result);
     if (rc == STORE_OK)
-        rc = zset_store(&tx, key_of(2), result, "zunionstore", &count);
+        rc = zset_store(&tx, key_of(2), result, "zunionstore", false, &count);
     if (rc != STORE_OK)
         return rc;
     struct model *m = &models[2];
@@ -272,7 +272,7 @@ TEST(zset, events)
     (void)zset_add(&tx, key_of(0), &member, 1, ZSET_INCREMENT, &added);
     check_events("zincr a");
     (void)zset_open(&tx, key_of(0), LOOKUP_READ, &v);
-    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 1}, &count);
+    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 1}, false, &count);
     check_events("zrangestore b");
     (void)zset_open(&tx, key_of(0), LOOKUP_WRITE, &v);
     (void)zset_take(&v, SLICE("none"));
@@ -282,7 +282,7 @@ TEST(zset, events)
     zset_commit(&v, "zpopmin");
     check_events("zpopmin a, del a");
     (void)zset_open(&tx, key_of(0), LOOKUP_READ, &v);
-    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 0}, &count);
+    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 0}, false, &count);
     check_events("del b");
     stop();
 }
