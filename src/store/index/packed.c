@@ -416,6 +416,48 @@ unsigned char *packed_write_integer(unsigned char *to, int64_t value)
     return write_tail(to + size, size);
 }
 
+/* ---- bytes from elsewhere ---- */
+
+/* An element of another form than short integers and strings, at `at`: its end, or 0. */
+static size_t check_long(struct packed p, size_t at, bool *canonical)
+{
+    size_t size = element_size(p.bytes + at, p.size - at), back, tail = tail_size(size);
+    struct packed_item item;
+    int64_t integer;
+    if (size == 0 || size + tail > p.size - at ||
+        read_tail(p.bytes + at + size + tail, size + tail, &back) != tail || back != size)
+        return 0;
+    packed_get(p, at, &item);
+    if (item.is_integer)
+        *canonical &= size + tail == packed_integer_size(item.integer);
+    else
+        *canonical &=
+            !as_integer(item.bytes, &integer) && size + tail == packed_item_size(item.bytes);
+    return at + size + tail;
+}
+
+bool packed_check(struct packed p, size_t *count, bool *canonical)
+{
+    *count = 0;
+    *canonical = true;
+    if (p.size < PACKED_HEAD)
+        return false;
+    for (size_t at = PACKED_HEAD, next; at < p.size; at = next, ++*count) {
+        const unsigned char *b = p.bytes + at;
+        size_t text = b[0] & 0x3f;
+        next = at + 2 + (b[0] < 0x80 ? 0 : text);
+        if (b[0] < 0xc0 && next <= p.size && p.bytes[next - 1] == next - at - 1) {
+            int64_t integer;
+            bool numeric = b[0] >= 0x80 && text > 0 && b[1] <= '9' && b[1] >= '-';
+            if (numeric && as_integer((struct slice){(const char *)b + 1, text}, &integer))
+                *canonical = false;
+        } else if ((next = check_long(p, at, canonical)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- with and without sizes ---- */
 
 /* Copies `size` bytes, in one go where 16 may be read and written. */
@@ -438,9 +480,9 @@ size_t packed_sizes(struct packed p)
     return bytes;
 }
 
-void packed_dress(unsigned char *to, struct packed p)
+size_t packed_dress(unsigned char *to, struct packed p)
 {
-    const unsigned char *from_end = p.bytes + p.size, *to_end = to + p.size;
+    const unsigned char *from_end = p.bytes + p.size, *to_end = to + p.size, *begin = to;
     memcpy(to, p.bytes, PACKED_HEAD);
     to += PACKED_HEAD;
     for (size_t at = packed_first(p), next; at < p.size; at = next) {
@@ -454,6 +496,7 @@ void packed_dress(unsigned char *to, struct packed p)
             to = write_tail(to + size, size);
         }
     }
+    return (size_t)(to - begin);
 }
 
 size_t packed_strip(unsigned char *to, struct packed p)
