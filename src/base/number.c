@@ -170,6 +170,14 @@ bool number_parse_double(struct slice text, double *out)
     return true;
 }
 
+/* True if the text lies exactly between two doubles, of which `value` is one: it reads back as that, but the peers' algorithm
+ * does not take it. */
+static bool is_tie(const char *text, double value)
+{
+    long double there = strtold(text, NULL), half = (nextafter(value, INFINITY) - value) / 2;
+    return fabsl(there - value) == half;
+}
+
 /* The shortest digits of a finite value > 0: value = 0.d1d2d3... * 10^(*point). */
 static int shortest_digits(double value, char digits[18], int *point)
 {
@@ -177,7 +185,7 @@ static int shortest_digits(double value, char digits[18], int *point)
     int precision = value < 2.3e-308 ? 1 : 15; /* denormals have fewer than 15 */
     for (; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
-        if (strtod(text, NULL) == value)
+        if (strtod(text, NULL) == value && !is_tie(text, value))
             break;
     }
     if (precision == 17)
