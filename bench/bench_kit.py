@@ -2,6 +2,7 @@
 import os
 import platform
 import shlex
+import shutil
 import signal
 import socket
 import statistics
@@ -12,6 +13,25 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LOAD = os.path.join(ROOT, "build/bench/load")
+GO_BIN = os.path.join(ROOT, "build/bench/go_bench")
+
+
+def find_go(command):
+    """Builds bench/go with the given toolchain; True if there is one."""
+    command = shlex.split(command) if command else ["go"] if shutil.which("go") else None
+    if not command:
+        return False
+    # The toolchain may see other folders than we do: it reads and writes below /tmp.
+    folder = f"/tmp/tuco-bench-go-{os.getpid()}"
+    shutil.copytree(os.path.join(ROOT, "bench/go"), folder)
+    done = subprocess.run(command + ["build", "-C", folder, "-o", folder + "/bench", "."], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True)
+    if done.returncode:
+        sys.exit(f"{shlex.join(command)} build: {done.stdout}")
+    shutil.copy(folder + "/bench", GO_BIN)
+    shutil.rmtree(folder)
+    version = subprocess.run(command + ["version"], stdout=subprocess.PIPE, text=True).stdout.split()
+    return version[2] if len(version) > 2 else "go"
 
 
 class Child:

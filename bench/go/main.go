@@ -56,6 +56,10 @@ func main() {
 		serveEcho(listen(count))
 		return
 	}
+	if run, known := gcBenches[os.Args[1]]; known {
+		fmt.Printf("ns=%.2f\n", run(count))
+		return
+	}
 	run, known := benches[os.Args[1]]
 	if !known {
 		fail("no such benchmark: " + os.Args[1])

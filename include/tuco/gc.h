@@ -24,8 +24,8 @@
  *   plain. The same goes for a local variable of another goroutine or thread. A goroutine's own local variables are
  *   plain variables, and so is what tu_gc_root_add was told of.
  * - What lies in memory of tu_alloc or malloc, in static variables or in thread-locals is not seen: tell
- *   tu_gc_root_add of it, or tu_gc_pin the object. Values in the buffer of a tu_chan, arguments of tu_go and of
- *   tu_timer_call, values of contexts are seen.
+ *   tu_gc_root_add of it, or tu_gc_pin the object. Values in the buffer of a tu_chan, arguments of tu_go, of
+ *   tu_timer_call and of tu_loop_post, values of contexts are seen. The state of a tu_serve is not.
  * - A pointer is seen as itself only: not with bits set in it, xored, or compressed.
  * - A pointer one past the end of an object of tu_new does not keep it; of tu_new_array it does.
  * - A plain thread (not a goroutine, nor in tu_blocking_call) that holds such pointers calls tu_gc_attach first,
@@ -101,6 +101,21 @@ TU_API void tu_gc_unpin(const void *object);
  * it. 0 or -ENOMEM. Elsewhere, or a second time: nothing. */
 TU_API TU_MUST_CHECK int tu_gc_attach(void);
 
+/* ---- who is gone ---- */
+
+/* A weak pointer: an object itself, and kept alive like one, that knows another without keeping that alive. */
+typedef struct tu_weak tu_weak;
+/* NULL: no memory. `object` may be a pointer into one; of anything else it aborts. */
+TU_API tu_weak *tu_weak_make(const void *object);
+/* The object, which then stays as long as the result is kept; or NULL, for ever, once it was collected. */
+TU_API void *tu_weak_get(const tu_weak *weak);
+
+/* Calls fn(arg) once, some time after the object was found unreachable and its weak pointers were cleared; the object is
+ * gone by then. `arg` is kept alive meanwhile, so it must not lead to the object. Cleanups are called one after the
+ * other on a goroutine of their own (a thread, before tu_start), and may park. An object may have several. 0 or
+ * -ENOMEM. Never parks. */
+TU_API TU_MUST_CHECK int tu_gc_cleanup(const void *object, void (*fn)(void *arg), void *arg);
+
 /* ---- collecting ---- */
 
 /* One whole cycle: objects that were unreachable when it was called are gone when it returns. May park. Never
@@ -108,15 +123,21 @@ TU_API TU_MUST_CHECK int tu_gc_attach(void);
 TU_API void tu_gc(void);
 
 /* How much the heap may grow over what was alive, before a cycle begins: 100 percent at first, or what the
- * environment's TUCO_GC says (a number, or "off": never but by tu_gc and by the limit). Below 4 MiB none begins.
+ * environment's TUCO_GC says (a number, or "off": never but by tu_gc and by the limit). Below 16 MiB or so none begins.
  * A negative percent: off. Returns the one before. */
 TU_API int tu_gc_set_percent(int percent);
 /* A limit for the bytes of the collected heap, as TUCO_GC_LIMIT (bytes; K, M, G behind the number): near it cycles
  * begin earlier, however often. It is no hard limit. 0: none, as at first. Returns the one before. */
 TU_API size_t tu_gc_set_limit(size_t bytes);
 
+/* Generations: objects that have survived a cycle are old, and most cycles are minor ones, which neither scan nor collect
+ * those. For programs with much that stays and much that dies young; each tu_set costs a nanosecond more. Off at first, or
+ * as TUCO_GC_GENERATIONS=1 says. tu_gc is a whole cycle all the same. Returns what was before. */
+TU_API bool tu_gc_set_generations(bool on);
+
 struct tu_gc_stats {
     uint64_t cycles;        /* that have ended */
+    uint64_t minor_cycles;  /* of those */
     size_t heap_bytes;      /* in pages of the collected heap */
     size_t live_bytes;      /* in objects found alive by the last cycle */
     size_t used_bytes;      /* those, and what was handed to threads since, a few pages at a time */
@@ -135,12 +156,16 @@ TU_END_DECLS
 /* TU_TYPE(type, pointer fields...): describes a type, named by one identifier, at file scope where it is complete. A
  * field may be a pointer, an array of pointers, or a structure of pointers only; fields inside of others are named
  * as in offsetof (`key.name`). At most 16. Fields that are not named are not seen as pointers. It may stand in several files, and in headers. */
-#define TU_TYPE(type, ...)                                                                  \
-    __attribute__((unused)) static const struct tu__pointers tu__pointers_##type[] = {      \
-        tu__paste_gc(tu__pointers_, tu__count_gc(__VA_ARGS__))(type, ##__VA_ARGS__){0, 0}}; \
-    __attribute__((unused)) static tu_type tu__type_##type = {                              \
-        #type, (uint32_t)sizeof(type),                                                      \
-        (uint32_t)(sizeof tu__pointers_##type / sizeof tu__pointers_##type[0] - 1),         \
+#define TU_TYPE(...)                          \
+    tu__type_gc(tu__first_gc(__VA_ARGS__, 0), \
+                tu__paste_gc(tu__pointers_, tu__count_gc(__VA_ARGS__))(__VA_ARGS__){0, 0})
+#define tu__type_gc(...) tu__type_gc_(__VA_ARGS__)
+#define tu__type_gc_(type, ...)                                                        \
+    __attribute__((unused)) static const struct tu__pointers tu__pointers_##type[] = { \
+        __VA_ARGS__};                                                                  \
+    __attribute__((unused)) static tu_type tu__type_##type = {                         \
+        #type, (uint32_t)sizeof(type),                                                 \
+        (uint32_t)(sizeof tu__pointers_##type / sizeof tu__pointers_##type[0] - 1),    \
         tu__pointers_##type, TU__OWN_SLAB}
 /* TU_POINTER_TYPE(type): the same for a type that is a pointer, to make arrays of: `typedef node *const node_ref;
  * TU_POINTER_TYPE(node_ref); node_ref *row = tu_new_array(node_ref, 100); tu_set(&row[5], n);` */
@@ -203,6 +228,7 @@ static inline void tu__set(T *const volatile *slot, typename tu__same<T>::type *
                       n, ...)                                                                    \
     n
 #define tu__count_gc(...) \
-    tu__count_gc_(_, ##__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
-#define tu__paste_gc_(a, b) a##b
-#define tu__paste_gc(a, b)  tu__paste_gc_(a, b)
+    tu__count_gc_(__VA_ARGS__, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0)
+#define tu__first_gc(a, ...) a
+#define tu__paste_gc_(a, b)  a##b
+#define tu__paste_gc(a, b)   tu__paste_gc_(a, b)

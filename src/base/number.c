@@ -1,9 +1,10 @@
 /* number.c - see number.h.
  *
- * Integers by hand: they are on the path of every SET. Doubles through the C library: the shortest
- * form is the one of 15, 16 or 17 digits that reads back (a double that has a form of at most 15
- * digits shows it at 15), laid out by the rule that all Redis-like servers share: plain notation
- * while it is not much longer than the digits, scientific otherwise.
+ * Integers by hand: they are on the path of every SET. Doubles of usual size by hand too, others through
+ * the C library, which takes a microsecond: the shortest form is the one of 15, 16 or 17 digits that
+ * reads back (a double that has a form of at most 15 digits shows it at 15), laid out by the rule that
+ * all Redis-like servers share: plain notation while it is not much longer than the digits, scientific
+ * otherwise.
  */
 #include "base/number.h"
 
@@ -170,18 +171,79 @@ bool number_parse_double(struct slice text, double *out)
     return true;
 }
 
-/* True if the text lies exactly between two doubles, of which `value` is one: it reads back as that, but the peers' algorithm
- * does not take it. */
+/* True if the text lies exactly between two whole doubles, of which `value` is one: it reads back as that, but the digest of the peers does
+ * not take it. Only number_format_shortest comes here with whole numbers below 2^62. */
 static bool is_tie(const char *text, double value)
 {
     long double there = strtold(text, NULL), half = (nextafter(value, INFINITY) - value) / 2;
-    return fabsl(there - value) == half;
+    return value < 0x1p62 && fabsl(there - value) == half;
+}
+
+static int without_zeros(const char *digits, int count)
+{
+    while (count > 1 && digits[count - 1] == '0')
+        count--;
+    return count;
+}
+
+/* clang-format off */
+static const uint64_t five_to[] = {
+    1, 5, 25, 125, 625, 3125, 15625, 78125, 390625, 1953125, 9765625, 48828125, 244140625,
+    1220703125, 6103515625, 30517578125, 152587890625, 762939453125, 3814697265625,
+    19073486328125, 95367431640625, 476837158203125, 2384185791015625, 11920928955078125,
+    59604644775390625, 298023223876953125, 1490116119384765625, 7450580596923828125,
+};
+/* clang-format on */
+
+/* The shortest digits of a value that is no whole number, between 1e-10 and 1e16; 0: it is not. Such a value times a power
+ * of ten fits 128 bits exactly, so what printf and strtod say of it is one multiplication, a shift and a comparison:
+ *
+ *     value = mantissa * 2^exponent,   value * 10^q = mantissa * 5^q / 2^shift,   shift = -(exponent + q)
+ *
+ * and rounded to a whole number it reads back if it is nearer than half a unit of the mantissa, 5^q / 2. */
+static int exact_digits(double value, char digits[18], int *point)
+{
+    enum { SHORT = 15, LONG = 17 };
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1), mantissa = fraction | UINT64_C(1) << 52;
+    int exponent = (int)(bits >> 52) - 1075;
+    if (!(value > 1e-10 && value < 1e16))
+        return 0;
+    /* the decimal exponent of the power of two below; the value's is that or one more */
+    int scale = ((exponent + 52) * 78913) >> 18;
+    unsigned __int128 product = (unsigned __int128)mantissa * five_to[LONG - 1 - scale];
+    if (product >> -(exponent + LONG - 1 - scale) >= UINT64_C(100000000000000000))
+        scale++;
+    for (int size = SHORT; size <= LONG; size++) {
+        int q = size - 1 - scale, shift = -(exponent + q);
+        if (q < 0)
+            continue; /* a whole number does not read back */
+        uint64_t five = five_to[q];
+        product = (unsigned __int128)mantissa * five;
+        uint64_t whole = (uint64_t)(product >> shift);
+        unsigned __int128 unit = (unsigned __int128)1 << shift, rest = product & (unit - 1);
+        bool up = 2 * rest > unit || (2 * rest == unit && (whole & 1));
+        unsigned __int128 error = up ? unit - rest : rest;
+        whole += up;
+        /* below a power of two the doubles are twice as near */
+        unsigned __int128 twice = fraction == 0 && !up ? 4 * error : 2 * error;
+        if (size < LONG && !(twice < five || (twice == five && mantissa % 2 == 0)))
+            continue;
+        int count = (int)number_format_uint64(digits, whole);
+        *point = scale + 1 + count - size;
+        return without_zeros(digits, count);
+    }
+    return 0;
 }
 
 /* The shortest digits of a finite value > 0: value = 0.d1d2d3... * 10^(*point). */
 static int shortest_digits(double value, char digits[18], int *point)
 {
     char text[40];
+    int short_count = exact_digits(value, digits, point);
+    if (short_count > 0)
+        return short_count;
     int precision = value < 2.3e-308 ? 1 : 15; /* denormals have fewer than 15 */
     for (; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
@@ -196,9 +258,7 @@ static int shortest_digits(double value, char digits[18], int *point)
     for (char *p = text; p < e; p++)
         if (*p != '.')
             digits[count++] = *p;
-    while (count > 1 && digits[count - 1] == '0')
-        count--;
-    return count;
+    return without_zeros(digits, count);
 }
 
 static size_t layout(char *out, const char *digits, int count, int point)

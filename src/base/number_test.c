@@ -143,6 +143,62 @@ TEST(number, decimals_as_the_c_library_reads_them)
     CHECK(!number_parse_decimal(SLICE("-."), &value) && !number_parse_decimal(SLICE(""), &value));
 }
 
+/* The digits of 15, 16 or 17 that read back, by the C library. */
+static bool shortest_by_printf(double value)
+{
+    char text[40], out[NUMBER_DOUBLE_MAX_SIZE + 1], expected[40];
+    for (int precision = 15; precision <= 17; precision++) {
+        snprintf(expected, sizeof expected, "%.*e", precision - 1, value);
+        if (strtod(expected, NULL) == value)
+            break;
+    }
+    out[number_format_double(out, value)] = 0;
+    /* the same number of digits and the same digits: written anew as the C library does */
+    int digits = 0;
+    for (const char *p = out; *p && *p != 'e'; p++)
+        digits += *p >= '0' && *p <= '9' && (digits > 0 || *p != '0');
+    snprintf(text, sizeof text, "%.*e", digits - 1, strtod(out, NULL));
+    char *e = strchr(expected, 'e');
+    char *end = e;
+    while (end[-1] == '0')
+        end--;
+    end -= end[-1] == '.';
+    memmove(end, e, strlen(e) + 1);
+    return strtod(out, NULL) == value && strcmp(text, expected) == 0;
+}
+
+/* Beside the C library: all exponents around the ones that are done by hand, decimals of every length, halves in the last
+ * digit, and the neighbours of powers of two and ten. */
+TEST(number, doubles_have_the_digits_of_the_c_library)
+{
+    struct random_state r;
+    random_init(&r, 9);
+    for (int i = 0; i < 300000; i++) {
+        double value;
+        uint64_t bits = (random_next(&r) & ((UINT64_C(1) << 52) - 1)) |
+                        (1023 - 60 + random_below(&r, 130)) << 52;
+        memcpy(&value, &bits, sizeof value);
+        if (i % 3 == 1)
+            value = (double)random_below(&r, 1 + (random_next(&r) >> (11 + random_below(&r, 50)))) /
+                    pow(10, (double)random_below(&r, 20));
+        if (i % 3 == 2)
+            value =
+                i % 2 ? (double)(random_next(&r) >> 11) / (double)(1 << random_below(&r, 20))
+                      : ldexp((double)(1 + random_below(&r, 1 << 20)), -(int)random_below(&r, 60));
+        if (value != floor(value))
+            CHECK(shortest_by_printf(value));
+    }
+    for (int e = -50; e < 60; e++) {
+        double near[] = {ldexp(1, e), pow(10, e)};
+        for (int i = 0; i < 2; i++)
+            for (int step = 0; step < 3; step++) {
+                double value = step == 0 ? near[i] : nextafter(near[i], step == 1 ? 0 : INFINITY);
+                if (value != floor(value))
+                    CHECK(shortest_by_printf(value));
+            }
+    }
+}
+
 TEST(number, long_double_in_plain_notation)
 {
     CHECK(long_double_gives("1", "1") && long_double_gives("1.5", "1.5"));

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,8 +15,8 @@
 
 enum { ALTERNATE_STACK_SIZE = 64 << 10 };
 static bool (*explain_fault)(void *address, const struct fault_place *at);
-static void (*volatile answer_question)(const struct fault_place *at);
-static void (*volatile stop_thread)(struct fault_stop *at);
+static void (*_Atomic answer_question)(const struct fault_place *at);
+static void (*_Atomic stop_thread)(struct fault_stop *at);
 static struct sigaction previous_segv, previous_bus, previous_urg;
 static pthread_mutex_t urg_lock = PTHREAD_MUTEX_INITIALIZER; /* of installing its handler */
 static bool urg_installed;
@@ -74,6 +75,9 @@ void fault_thread_init(void)
 static struct fault_stop stop_of(void *context)
 {
     mcontext_t *m = &((ucontext_t *)context)->uc_mcontext;
+    const stack_t *other = &((ucontext_t *)context)->uc_stack;
+    uintptr_t low = (uintptr_t)other->ss_sp;
+    uintptr_t high = other->ss_flags & SS_DISABLE ? low : low + other->ss_size;
 #if defined(__x86_64__)
     /* Behind the 512 bytes of FXSAVE the kernel says whether, and how far, an XSAVE area follows. */
     enum { FXSAVE_BYTES = 512, SOFTWARE_AT = 464, MAGIC = 0x46505853 };
@@ -81,7 +85,9 @@ static struct fault_stop stop_of(void *context)
                             .sp = (uintptr_t)m->gregs[REG_RSP],
                             .registers = m->gregs,
                             .registers_size = sizeof m->gregs,
-                            .vectors = m->fpregs};
+                            .vectors = m->fpregs,
+                            .alternate_low = low,
+                            .alternate_high = high};
     if (m->fpregs) {
         uint32_t software[2];
         memcpy(software, (const char *)m->fpregs + SOFTWARE_AT, sizeof software);
@@ -97,13 +103,17 @@ static struct fault_stop stop_of(void *context)
 static void on_question(int number, siginfo_t *info, void *ucontext)
 {
     int error = errno;
-    if (stop_thread) {
+    /* acquire, as the stores are releases: with what the functions read */
+    void (*stop)(struct fault_stop *) = atomic_load_explicit(&stop_thread, memory_order_acquire);
+    void (*answer)(const struct fault_place *) =
+        atomic_load_explicit(&answer_question, memory_order_acquire);
+    if (stop) {
         struct fault_stop at = stop_of(ucontext);
-        stop_thread(&at);
+        stop(&at);
     }
-    if (answer_question) {
+    if (answer) {
         struct fault_place at = place_of(ucontext);
-        answer_question(&at);
+        answer(&at);
     }
     if (previous_urg.sa_flags & SA_SIGINFO)
         previous_urg.sa_sigaction(number, info, ucontext);
@@ -132,7 +142,7 @@ bool fault_asking_init(void (*answer)(const struct fault_place *at))
         before.sa_handler == SIG_DFL)
         ours = install_urg() == 0;
     if (ours)
-        answer_question = answer;
+        atomic_store_explicit(&answer_question, answer, memory_order_release);
     pthread_mutex_unlock(&urg_lock);
     return ours;
 }
@@ -141,7 +151,7 @@ int fault_stop_init(void (*stop)(struct fault_stop *at))
 {
     int rc = 0;
     pthread_mutex_lock(&urg_lock);
-    stop_thread = stop;
+    atomic_store_explicit(&stop_thread, stop, memory_order_release);
     if (!urg_installed)
         rc = sigaction(SIGURG, NULL, &previous_urg) == 0 ? install_urg() : -errno;
     pthread_mutex_unlock(&urg_lock);

@@ -27,6 +27,7 @@ struct fault_stop {
     uintptr_t sp;
     const void *registers, *vectors; /* what its registers hold, as words; in the handler's frame */
     size_t registers_size, vectors_size;
+    uintptr_t alternate_low, alternate_high; /* the thread's alternate stack, if it has one */
 };
 /* Lets threads be stopped by fault_ask: `stop` runs on each that was asked, in the handler of SIGURG, before `answer` does,
  * and may wait there. A handler that the program had before is called last. 0 or -errno. */

@@ -1,5 +1,5 @@
 /* pointer_store.S - see pointer_store.h. Between the two labels nothing is changed but scratch registers and, as the
- * last thing, the slot. */
+ * last thing, the slot. The value stays in its register until the end. */
     .text
     .globl tu__gc_set
     .type tu__gc_set, %function
@@ -14,7 +14,16 @@ tu__gc_set:
     jne 1f
     movq %rsi, (%rdi)
 tu__gc_set_done:
-    ret
+    movq %rdi, %rax
+    subq tu__card_base(%rip), %rax
+    cmpq tu__card_limit(%rip), %rax
+    jae 2f
+    shrq $9, %rax
+    addq tu__card_table(%rip), %rax
+    cmpb $0, (%rax)
+    jne 2f
+    movb $1, (%rax)
+2:  ret
 1:  jmpq *tu__store_slow(%rip)
     .cfi_endproc
     .size tu__gc_set, .-tu__gc_set
@@ -29,7 +38,19 @@ tu__gc_set:
     cbnz w2, 1f
     stlr x1, [x0]
 tu__gc_set_done:
-    ret
+    adrp x2, tu__card_base
+    ldr x2, [x2, :lo12:tu__card_base]
+    sub x0, x0, x2
+    adrp x2, tu__card_limit
+    ldr x2, [x2, :lo12:tu__card_limit]
+    cmp x0, x2
+    b.hs 2f
+    adrp x2, tu__card_table
+    ldr x2, [x2, :lo12:tu__card_table]
+    mov w3, #1
+    lsr x0, x0, #9
+    strb w3, [x2, x0]
+2:  ret
 1:  adrp x16, tu__store_slow
     ldr x16, [x16, :lo12:tu__store_slow]
     br x16

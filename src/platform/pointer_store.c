@@ -6,6 +6,9 @@ extern const char pointer_store_end[] __asm__("tu__gc_set_done");
 
 uint32_t tu__store_guard;
 void (*tu__store_slow)(void *slot, const void *value);
+uintptr_t tu__card_base;
+size_t tu__card_limit;
+uint8_t *tu__card_table;
 
 void pointer_store_again(uintptr_t *pc)
 {

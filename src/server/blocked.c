@@ -38,6 +38,7 @@ struct blocked {
     bool silent;                 /* CLIENT REPLY: nothing is sent */
     struct reply reply;          /* the mailbox: of the server while CLAIMED, else the owner's */
     int64_t took_ns;             /* the serving run of the handler; the same */
+    size_t request_bytes;        /* of the command as it came */
     char room[ROOM_BYTES];
 };
 
@@ -57,6 +58,11 @@ bool blocked_has_timeout(const struct client *c)
     const struct blocked *b = blocked_of(c);
     return blocked_is_waiting(c) &&
            atomic_load_explicit(&b->deadline_ns, memory_order_relaxed) != INT64_MAX;
+}
+
+size_t blocked_memory(const struct client *c)
+{
+    return blocked_of(c) ? sizeof(struct blocked) : 0;
 }
 
 static void wake_client(struct client *c)
@@ -164,6 +170,7 @@ void blocked_wait(struct call *call, const struct blocked_wish *wish)
                                  .hashes = call->key_hashes,
                                  .count = wish->count};
     b->nothing = wish->nothing;
+    b->request_bytes = call->request_bytes;
     b->silent = (client_flags(c) & (CLIENT_REPLY_OFF | CLIENT_REPLY_SKIP)) != 0;
     start_timer(b, wish->timeout_ms);
     client_set_flags(c, CLIENT_BLOCKED, 0);
@@ -187,14 +194,23 @@ static void finish(struct blocked *b)
     client_set_flags(c, 0, CLIENT_BLOCKED);
 }
 
-/* What it was told in the end, as one more command that ran. CLIENT UNBLOCK's error counts as a refusal, too. */
-static void count(const struct blocked *b, bool failed, bool refused)
+/* What it was told in the end, from reply_start on, as one more command that ran. CLIENT UNBLOCK's error counts as a
+ * refusal, too. */
+static void count(const struct blocked *b, struct reply *reply, size_t reply_start, bool failed,
+                  bool refused)
 {
     struct client *c = b->client;
+    struct call call = {.server = c->server,
+                        .client = c,
+                        .command = b->command->row,
+                        .argv = b->command->argv,
+                        .argc = b->command->argc,
+                        .reply = reply,
+                        .request_bytes = b->request_bytes,
+                        .reply_start = reply_start};
     if (refused)
         stats_command_rejected(c->server->stats, command_id(b->command->row));
-    stats_command(c->server->stats, command_id(b->command->row), b->took_ns, failed,
-                  c->pin.config->latency_tracking);
+    dispatch_note_blocked(&call, b->took_ns, failed);
     stats_add(c->server->stats, STAT_COMMANDS, 1);
     client_store(c->commands, client_load(c->commands) + 1);
 }
@@ -237,10 +253,11 @@ bool blocked_settle(struct client *c, struct reply *reply)
     if (state == BLOCKING_WAITING || state == BLOCKING_CLAIMED)
         return false;
     finish(b);
-    if (state == BLOCKING_SERVED)
-        count(b, take_mailbox(b, reply), false);
-    else
-        count(b, false, tell_reason(b, state - BLOCKING_WITHDRAWN, reply));
+    size_t start = reply_size(reply);
+    bool served = state == BLOCKING_SERVED;
+    bool failed =
+        served ? take_mailbox(b, reply) : tell_reason(b, state - BLOCKING_WITHDRAWN, reply);
+    count(b, reply, start, served && failed, !served && failed);
     tu_free(b->command);
     b->command = NULL;
     return true;

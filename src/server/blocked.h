@@ -49,5 +49,7 @@ void blocked_free(struct client *c);
 /* Any thread, under the registry's lock. */
 bool blocked_is_waiting(const struct client *c);
 bool blocked_has_timeout(const struct client *c);
+/* Bytes that a client keeps once it has waited. */
+size_t blocked_memory(const struct client *c);
 /* CLIENT UNBLOCK: as if its time were over, or with an error. False: it does not wait. */
 bool blocked_unblock(struct client *c, bool error);

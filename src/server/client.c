@@ -182,7 +182,7 @@ void client_address(const struct client *c, bool local, struct text *out)
 size_t client_memory(const struct client *c)
 {
     return sizeof *c + client_load(c->input_bytes) + client_load(c->output_bytes) +
-           client_load(c->multi_bytes) + client_load(c->watched) * (size_t)64;
+           client_load(c->multi_bytes) + client_load(c->watched) * (size_t)64 + blocked_memory(c);
 }
 
 static const char *or_empty(const char *string, bool redact)

@@ -295,14 +295,12 @@ log_command(struct call *call, const struct config *config, struct command_cost 
     command_log_add(call->server->command_log, config, call, cost, clock_wall_us() / 1000000);
 }
 
-/* Statistics and logs of a command that has run. It may have changed the configuration: what it cost is
- * measured by the new one, which is the result. */
-static const struct config *count_command(struct call *call, int64_t *clock_ns)
+/* Statistics and logs of a call that is over. */
+static inline void note_command(struct call *call, const struct config *config, int64_t took_ns,
+                                bool failed)
 {
-    const struct config *config = config_pin_refresh(&call->server->config, &call->client->pin);
-    int64_t now_ns = tu_now(), took_ns = now_ns - *clock_ns;
-    stats_command(call->server->stats, command_id(call->command), took_ns,
-                  reply_had_error(call->reply), config->latency_tracking);
+    stats_command(call->server->stats, command_id(call->command), took_ns, failed,
+                  config->latency_tracking);
     struct command_cost cost = {{took_ns / 1000, (int64_t)call->request_bytes,
                                  (int64_t)(reply_size(call->reply) - call->reply_start)}};
     if (__builtin_expect(command_log_wants(config, &cost), 0))
@@ -310,6 +308,20 @@ static const struct config *count_command(struct call *call, int64_t *clock_ns)
     int64_t too_long_ms = config->latency_monitor_threshold;
     if (__builtin_expect(too_long_ms != 0, 0) && took_ns / 1000000 >= too_long_ms)
         note_latency(call, took_ns / 1000000);
+}
+
+void dispatch_note_blocked(struct call *call, int64_t took_ns, bool failed)
+{
+    note_command(call, call->client->pin.config, took_ns, failed);
+}
+
+/* The same of a command that has just run. It may have changed the configuration: what it cost is measured by
+ * the new one, which is the result. */
+static const struct config *count_command(struct call *call, int64_t *clock_ns)
+{
+    const struct config *config = config_pin_refresh(&call->server->config, &call->client->pin);
+    int64_t now_ns = tu_now();
+    note_command(call, config, now_ns - *clock_ns, reply_had_error(call->reply));
     *clock_ns = now_ns;
     return config;
 }

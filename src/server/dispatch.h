@@ -70,3 +70,5 @@ void dispatch_queue_run(struct call *exec, const struct multi_state *multi);
 
 /* For blocked.c: runs the call, whose shards call->tx holds; no statistics. */
 void dispatch_serve(struct call *call);
+/* For blocked.c, on the client's goroutine: counts a call that has waited and is over, and logs it if it was costly. */
+void dispatch_note_blocked(struct call *call, int64_t took_ns, bool failed);

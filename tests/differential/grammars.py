@@ -151,6 +151,21 @@ GRAMMARS.update({
     options(r, {"COUNT": INDEXES}, 2),
 })
 
+# Nobody pushes meanwhile: never 0.
+WAITS = ["0.001", "0.001", "0.001", "0.001", "1e-4", "0x1p-10", "-1", "-0.5", "nan", "x", "", " 1", "1e300", "inf", "9223372036854775807"]
+GRAMMARS.update({
+    "BLPOP": lambda r: some(r, LISTS, 1, 3) + [r.choice(WAITS)],
+    "BRPOP": lambda r: some(r, LISTS, 1, 3) + [r.choice(WAITS)],
+    "BLMOVE": lambda r: [lists(r), lists(r), r.choice(ENDS), r.choice(ENDS), r.choice(WAITS)],
+    "BRPOPLPUSH": lambda r: [lists(r), lists(r), r.choice(WAITS)],
+    "BLMPOP": lambda r: [r.choice(WAITS)] + GRAMMARS["LMPOP"](r),
+    "BZPOPMIN": lambda r: [zsets(r) for _ in range(r.choice([1, 1, 2, 3]))] + [r.choice(WAITS)],
+    "BZPOPMAX": lambda r: [zsets(r) for _ in range(r.choice([1, 1, 2, 3]))] + [r.choice(WAITS)],
+    "BZMPOP": lambda r: [r.choice(WAITS)] + GRAMMARS["ZMPOP"](r),
+    "WAIT": lambda r: [r.choice(INTS), r.choice(["1", "1", "x", "-1", "9223372036854775807"])],
+    "WAITAOF": lambda r: [r.choice(["0", "0", "0", "1", "2", "-1", "x"]), r.choice(INTS), r.choice(["1", "1", "x", "-1"])],
+})
+
 
 # ---- sorted sets ----
 ZSETS = ["z1", "z2", "z3", "z4", "none", "k1"]
@@ -590,10 +605,10 @@ GRAMMARS.update({
     "XDEL": lambda r: [streams(r)] + [entry_id(r) for _ in range(r.choice([1, 1, 2, 4]))],
     "XTRIM": lambda r: [streams(r)] + stream_trim(r) + (stream_trim(r) if r.random() < 0.03 else []),
     "XSETID": lambda r: [streams(r), entry_id(r)] + options(r, {"ENTRIESADDED": INTS[:8], "MAXDELETEDID": IDS}, 2),
-    "XREAD": lambda r: options(r, {"COUNT": INTS[:6], "NOACK": None} if r.random() < 0.05 else {"COUNT": INTS[:6]}, 1) +
+    "XREAD": lambda r: options(r, {"COUNT": INTS[:6], "NOACK": None} if r.random() < 0.05 else {"COUNT": INTS[:6], "BLOCK": ["1", "1", "1", "x", "-1"]}, 1) +
     read_streams(r, lambda r: r.choice(["0", "0", "$", "+", entry_id(r)])),
     "XGROUP": lambda r: x_group(r),
-    "XREADGROUP": lambda r: ["GROUP", group(r), consumer(r)] + options(r, {"COUNT": INTS[:6], "NOACK": None}, 1) +
+    "XREADGROUP": lambda r: ["GROUP", group(r), consumer(r)] + options(r, {"COUNT": INTS[:6], "NOACK": None, "BLOCK": ["1", "1", "1", "x", "-1"]}, 2) +
     read_streams(r, lambda r: r.choice([">", ">", ">", "0", entry_id(r)])),
     "XACK": lambda r: [streams(r), group(r)] + [entry_id(r) for _ in range(r.choice([1, 1, 2, 4]))],
     "XPENDING": lambda r: [streams(r), group(r)] + r.choice([[], [], (["IDLE", r.choice(["0", "-5", "x", "99999999"])] if r.random() < 0.3 else []) +

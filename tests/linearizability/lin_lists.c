@@ -101,6 +101,42 @@ static void run_lrem(struct lin_run *run)
     lin_out_integer(run, at >= 0);
 }
 
+/* What waits and is not served has found nothing when it began; what is served, when somebody put something there: so it
+ * takes effect as its sister that does not wait does, at some moment between. */
+static void wait_pop(struct lin_run *run, unsigned first, unsigned end, bool left, bool many)
+{
+    for (unsigned i = first; i < end; i++) {
+        struct lin_items *list = lin_open_as(run, i, LIN_LIST);
+        if (list == NULL)
+            return;
+        if (list->count == 0)
+            continue;
+        lin_out_array(run, 2);
+        lin_out_bulk(run, lin_word(run, i));
+        if (many)
+            lin_out_array(run, 1);
+        lin_out_bulk(run, take(list, left));
+        lin_put(run, i, list);
+        return;
+    }
+    lin_out_no_array(run);
+}
+
+static void run_blpop(struct lin_run *run)
+{
+    wait_pop(run, 1, run->command->count - 1, true, false);
+}
+
+static void run_brpop(struct lin_run *run)
+{
+    wait_pop(run, 1, run->command->count - 1, false, false);
+}
+
+static void run_blmpop(struct lin_run *run)
+{
+    wait_pop(run, 3, 5, lin_says(run, 5, "LEFT"), true);
+}
+
 /* LMOVE, RPOPLPUSH: from, to at words 1 and 2. */
 static void list_move(struct lin_run *run, bool from_left, bool to_left)
 {
@@ -108,7 +144,11 @@ static void list_move(struct lin_run *run, bool from_left, bool to_left)
     if (from == NULL)
         return;
     if (from->count == 0) {
-        lin_out_nil(run);
+        /* BLMOVE gives the one where it waits, the other in a transaction. */
+        if (run->observed && slice_equal(*run->observed, SLICE("*-1\r\n")))
+            lin_out_no_array(run);
+        else
+            lin_out_nil(run);
         return;
     }
     struct lin_items *to =
@@ -134,20 +174,7 @@ static void run_rpoplpush(struct lin_run *run)
 
 static void run_lmpop(struct lin_run *run)
 {
-    for (unsigned i = 2; i < 4; i++) {
-        struct lin_items *list = lin_open_as(run, i, LIN_LIST);
-        if (list == NULL)
-            return;
-        if (list->count == 0)
-            continue;
-        lin_out_array(run, 2);
-        lin_out_bulk(run, lin_word(run, i));
-        lin_out_array(run, 1);
-        lin_out_bulk(run, take(list, lin_says(run, 4, "LEFT")));
-        lin_put(run, i, list);
-        return;
-    }
-    lin_out_no_array(run);
+    wait_pop(run, 2, 4, lin_says(run, 4, "LEFT"), true);
 }
 
 static void run_sort_store(struct lin_run *run)
@@ -179,6 +206,11 @@ static const struct lin_row rows[] = {
     {"LMOVE $l $l RIGHT RIGHT", run_lmove, 2, LIN_ORDERED},
     {"RPOPLPUSH $l $l", run_rpoplpush, 2, LIN_ORDERED},
     {"LMPOP 2 $l $l LEFT", run_lmpop, 3, LIN_ORDERED},
+    {"BLPOP $l 0.002", run_blpop, 3, LIN_ORDERED},
+    {"BRPOP $l $l 0.003", run_brpop, 2, LIN_ORDERED},
+    {"BLMPOP 0.002 2 $l $l LEFT", run_blmpop, 2, LIN_ORDERED},
+    {"BLMOVE $l $l LEFT RIGHT 0.002", run_lmove, 3, LIN_ORDERED},
+    {"BRPOPLPUSH $l $l 0.003", run_rpoplpush, 2, LIN_ORDERED},
     {"SORT $l ALPHA STORE $l", run_sort_store, 1, LIN_ORDERED},
 };
 

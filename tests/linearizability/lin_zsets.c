@@ -158,6 +158,25 @@ static void run_zmpop(struct lin_run *run)
     lin_out_no_array(run);
 }
 
+static void run_bzpopmin(struct lin_run *run)
+{
+    for (unsigned i = 1; i < 3; i++) {
+        struct lin_items *zset = lin_open_as(run, i, LIN_ZSET);
+        if (zset == NULL)
+            return;
+        if (zset->count == 0)
+            continue;
+        lin_out_array(run, 3);
+        lin_out_bulk(run, lin_word(run, i));
+        lin_out_bulk(run, zset->at[0]);
+        lin_out_bulk(run, zset->at[1]);
+        lin_items_remove(zset, 0, 2);
+        lin_put(run, i, zset);
+        return;
+    }
+    lin_out_no_array(run);
+}
+
 /* A source of ZUNIONSTORE: a set's members have score 1. */
 static struct lin_items *open_scored(struct lin_run *run, unsigned at)
 {
@@ -224,6 +243,7 @@ static const struct lin_row rows[] = {
     {"ZPOPMIN $z", run_zpopmin, 3, LIN_ORDERED},
     {"ZPOPMAX $z", run_zpopmax, 2, LIN_ORDERED},
     {"ZMPOP 2 $z $z MIN", run_zmpop, 2, LIN_ORDERED},
+    {"BZPOPMIN $z $z 0.002", run_bzpopmin, 2, LIN_ORDERED},
     {"ZUNIONSTORE $z 2 $z $z", run_zunionstore, 2, LIN_ORDERED},
     {"ZINTERSTORE $z 2 $z $z", run_zinterstore, 1, LIN_ORDERED},
     {"ZRANGESTORE $z $z 0 -1", run_zrangestore, 1, LIN_ORDERED},

@@ -22,6 +22,7 @@
 #include <string.h>
 
 #include "runtime/gc/gc_anchor.h"
+#include "runtime/gc/gc_phase.h"
 #include "runtime/sched/park.h"
 
 /* What a waker through a channel claims with. Select cases claim with a place's own outcome, which
@@ -144,6 +145,8 @@ static inline int channel_recv_locked(tu_channel *c, void *element, struct tu__s
     if (count > 0) {
         unsigned char *slot = channel_slot(c, c->receive_at);
         channel_copy(element, slot, c->element_size);
+        if (c->element_size >= sizeof(void *))
+            tu__gc_taken(slot, c->element_size);
         c->receive_at = channel_after(c, c->receive_at);
         if (count == c->capacity && c->senders.head) {
             struct tu__place *p = channel_claim(&c->senders, CHANNEL_DONE);

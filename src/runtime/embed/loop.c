@@ -22,6 +22,7 @@
 
 #include "base/check.h"
 #include "platform/event.h"
+#include "runtime/gc/gc_anchor.h"
 #include "runtime/sched/park.h"
 
 enum { OUTCOME_CALLED = 1 };
@@ -30,11 +31,18 @@ struct job {
     struct job *next, *prev; /* in the queue, or (next) in the batch that runs */
     void (*fn)(void *arg);
     void *arg;
-    bool is_call; /* else a post: allocated, and freed by who runs it */
+    struct tu__gc_anchor anchor; /* of a post: arg may be a pointer to an object */
+    bool is_call;                /* else a post: allocated, and freed by who runs it */
     bool queued;
     bool done;                   /* of a call: fn has returned; under lock, as `queued` */
     struct tu__sleeper *sleeper; /* of a call's caller; under lock */
 };
+
+static void free_post(struct job *job)
+{
+    tu__gc_anchor_remove(&job->anchor);
+    tu_free(job);
+}
 
 struct tu_loop {
     struct tu__lock lock;
@@ -127,7 +135,7 @@ static struct job *take_batch(tu_loop *loop)
 static void finish(tu_loop *loop, struct job *job)
 {
     if (!job->is_call) {
-        tu_free(job);
+        free_post(job);
         return;
     }
     tu__lock(&loop->lock);
@@ -196,13 +204,14 @@ int tu_loop_post(tu_loop *loop, void (*fn)(void *arg), void *arg)
         return -ENOMEM;
     job->fn = fn;
     job->arg = arg;
+    tu__gc_anchor_add(&job->anchor, &job->arg, sizeof job->arg);
     tu__lock(&loop->lock);
     bool closed = loop->closed;
     if (!closed)
         push(loop, job);
     tu__unlock(&loop->lock);
     if (closed)
-        tu_free(job);
+        free_post(job);
     return closed ? -EPIPE : 0;
 }
 

@@ -15,14 +15,16 @@
 
 #include "base/check.h"
 #include "platform/vm.h"
+#include "runtime/gc/gc_cards.h"
 
 #include <string.h>
 
 enum {
     SPAN_PAGES_MAX = 64,
     ZERO_BYTES =
-        4096,         /* zeroed at a time: what is handed out next stays in the first-level cache */
-    SWEEP_TRIES = 64, /* spans that a thread sweeps before it takes a new one */
+        4096, /* zeroed at a time: what is handed out next stays in the first-level cache */
+    FORGET_SPANS = 256, /* at a time */
+    SWEEP_TRIES = 64,   /* spans that a thread sweeps before it takes a new one */
     POISON = 0xdb,
 };
 #define SPANS_ROOM ((size_t)1 << 27) /* spans in a terabyte */
@@ -118,6 +120,10 @@ static struct span *new_span(size_t pages, bool zero, const struct span *shape)
     struct span *s = tu__pages_take_collected(pages, zero, shape);
     if (!s)
         return NULL;
+    if (!tu__cards_cover()) {
+        tu__pages_give(s);
+        return NULL;
+    }
     for (uint32_t i = 0; s->bin == COLLECTED_MIXED && !s->zero && i < s->capacity; i++)
         *(void **)(void *)(tu__collected_block(s, i + 1) - sizeof(void *)) = NULL;
     s->hint = (uint32_t)c->span_count;
@@ -152,6 +158,13 @@ static uint64_t all_bits(const struct span *s, uint32_t word)
     return left >= 64 ? ~(uint64_t)0 : ((uint64_t)1 << left) - 1;
 }
 
+/* Marked because nobody will look for them in this cycle, and young all the same. */
+static void born_marked(struct span *s, size_t word, uint64_t bits)
+{
+    atomic_fetch_or_explicit(&s->born[word], bits, memory_order_relaxed);
+    atomic_fetch_or_explicit(&s->marks[word], bits, memory_order_relaxed);
+}
+
 /* Takes all free blocks of a span for a slot. */
 static void claim(struct slot *slot, struct span *s)
 {
@@ -165,7 +178,7 @@ static void claim(struct slot *slot, struct span *s)
         count += (uint32_t)__builtin_popcountll(free);
         atomic_fetch_or_explicit(&s->taken[i], free, memory_order_relaxed);
         if (c->marking)
-            atomic_fetch_or_explicit(&s->marks[i], free, memory_order_relaxed);
+            born_marked(s, i, free);
     }
     s->used += count;
     slot->span = s;
@@ -189,8 +202,11 @@ static void poison(const struct span *s, uint32_t word, uint64_t freed)
 static void sweep_large(struct span *s)
 {
     struct tu__collected *c = &tu__collected;
-    if (atomic_exchange_explicit(&s->marks[0], 0, memory_order_relaxed))
+    uint64_t born = atomic_exchange_explicit(&s->born[0], 0, memory_order_relaxed);
+    if (atomic_load_explicit(&s->marks[0], memory_order_relaxed)) {
+        atomic_store_explicit(&s->marks[0], c->keep_marks && !born, memory_order_relaxed);
         return;
+    }
     size_t bytes = tu__collected_bytes(s);
     if (c->poison)
         memset(tu__span_start(s), POISON, bytes);
@@ -215,7 +231,9 @@ static void sweep_span(struct span *s)
             poison(s, i, taken & ~marks);
         used += (uint32_t)__builtin_popcountll(marks);
         atomic_store_explicit(&s->taken[i], marks, memory_order_relaxed);
-        atomic_store_explicit(&s->marks[i], 0, memory_order_relaxed);
+        uint64_t born = atomic_exchange_explicit(&s->born[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->marks[i], c->keep_marks ? marks & ~born : 0,
+                              memory_order_relaxed);
     }
     uint32_t freed = s->used - used;
     s->used = used;
@@ -244,12 +262,31 @@ bool tu__collected_sweep(size_t spans)
     return more;
 }
 
-void tu__collected_begin_sweep(void)
+void tu__collected_forget(void)
 {
     struct tu__collected *c = &tu__collected;
+    tu__lock(&c->lock);
+    for (size_t i = 0; i < c->span_count; i++) {
+        for (uint32_t w = 0; w < COLLECTED_WORDS; w++)
+            atomic_store_explicit(&c->spans[i]->marks[w], 0, memory_order_relaxed);
+        if (i % FORGET_SPANS == 0) {
+            tu__unlock(&c->lock); /* none goes meanwhile: all is swept */
+            tu__lock(&c->lock);
+        }
+    }
+    tu__unlock(&c->lock);
+}
+
+void tu__collected_begin_sweep(bool keep_marks)
+{
+    struct tu__collected *c = &tu__collected;
+    tu__lock(&c->lock);
     for (uint32_t key = 0; key < KEYS; key++)
         c->keys[key].partial = NULL;
     c->unswept = c->span_count;
+    c->marking = false;
+    c->keep_marks = keep_marks;
+    tu__unlock(&c->lock);
 }
 
 /* ---- slots ---- */
@@ -335,14 +372,15 @@ void *tu__collected_large(const tu_type *type, size_t size)
         atomic_store_explicit(&c->used_bytes, used + (pages << PAGE_SHIFT), memory_order_relaxed);
         atomic_store_explicit(&s->taken[0], 1, memory_order_relaxed);
         if (c->marking)
-            atomic_store_explicit(&s->marks[0], 1, memory_order_relaxed);
+            born_marked(s, 0, 1);
     }
     tu__unlock(&c->lock);
     if (!s)
         return NULL;
     char *object = tu__span_start(s);
     if (!s->zero)
-        memset(object, 0, size);
+        memset(object, 0,
+               pages << PAGE_SHIFT); /* the rest as well: it is scanned, and may be used */
     return object;
 }
 
@@ -356,7 +394,7 @@ void tu__collected_mark_claimed(const struct slot *slot)
         if (i == from / 64)
             bits &= ~(uint64_t)0 << from % 64;
         if (bits) /* else the span may be gone, when all that it had was handed out */
-            atomic_fetch_or_explicit(&slot->span->marks[i], bits, memory_order_relaxed);
+            born_marked(slot->span, i, bits);
     }
 }
 

@@ -10,7 +10,9 @@
  *   plain   no pointers
  * Objects above SIZE_CLASS_LARGEST - 8 have a span each, which knows the type.
  *
- * Of each block two bits lie in the span: `taken` (an object, or claimed by a thread) and `marks`. A slot claims all
+ * Of each block three bits lie in the span: `taken` (an object, or claimed by a thread), `marks`, and `born` (it was
+ * claimed while a cycle marked, and is marked for that only). Between cycles a mark says that the object is old: it
+ * was reached by a cycle, and stays marked until the next major one (gc_cards.h). A slot claims all
  * blocks of a span that are free, at once, and hands them out in the order of their addresses:
  *
  *     blocks claimed and not yet handed out  =  slot->claimed, from slot->cur on
@@ -70,6 +72,8 @@ struct tu__collected {
     size_t unswept;            /* spans[0 .. unswept - 1] are to be swept, from the end */
     bool marking;              /* what is claimed is born marked */
     bool poison;               /* freed blocks are overwritten */
+    bool cards;                /* threads note where they write pointers; gc_cards.c */
+    bool keep_marks;           /* sweeping leaves the marks of what becomes old */
     uint64_t freed_objects, freed_bytes;
 };
 extern struct tu__collected tu__collected;
@@ -85,8 +89,10 @@ uint32_t tu__collected_key(tu_type *type);
 
 /* The collector, with the world stopped and the lock held: marks what the slot has claimed. */
 void tu__collected_mark_claimed(const struct slot *slot);
-/* Marking is over: all spans are to be swept. World stopped, lock held. */
-void tu__collected_begin_sweep(void);
+/* Marking is over: all spans are to be swept, and what is claimed from now on is not marked. Takes the lock. */
+void tu__collected_begin_sweep(bool keep_marks);
+/* Before a major cycle: nobody is old any more. Takes the lock now and then. */
+void tu__collected_forget(void);
 /* Sweeps up to `spans` of them; true if some are left. Takes the lock. */
 bool tu__collected_sweep(size_t spans);
 /* Walks all spans and aborts on a broken invariant. Takes the lock. */
@@ -99,10 +105,9 @@ struct collected_place {
 };
 static inline bool tu__collected_find(const void *p, struct collected_place *out)
 {
-    uint64_t entry = tu__page_entry(p);
+    uint64_t entry = tu__page_entry_whole(p);
     if (tu__entry_code(entry) != PAGE_COLLECTED)
         return false;
-    atomic_thread_fence(memory_order_acquire); /* pairs with tu__pages_take_collected */
     struct span *s = tu__entry_span(entry);
     size_t offset = (size_t)((const char *)p - tu__span_start(s));
     uint32_t index = (uint32_t)(offset * s->reciprocal >> 40);

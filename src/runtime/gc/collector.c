@@ -1,97 +1,57 @@
-/* collector.c - cycles: when they begin, and their steps.
+/* collector.c - cycles: when they begin, their steps, and why no object is lost.
  *
- * One thread of the collector's own does all of it, the program standing still while it marks:
+ * A thread of the collector's own marks and sweeps beside the program, which stands still twice in a cycle.
  *
- *   1 takes the locks of what may not be half done (roots, records, claiming); stops all threads
- *   2 marks what threads have claimed, and what stacks, registers, roots and pins point to; all that is reached
- *   3 all spans are to be swept; the threads go on
- *   4 sweeps, beside the program
+ *   1 stop    takes the locks of what may not be half done; marks what threads have claimed; scans the registers and
+ *             stacks of all threads, with the goroutines on them, the roots and the pins; tu__gc_marking = cycle
+ *   2 mark    scans parked goroutines, anchors, and the objects that are reached
+ *   3 stop    when nothing is left on any stack of marks: tu__gc_marking = 0; else 2 again
+ *   4 clear   weak pointers to what is not marked; what is claimed meanwhile is marked still
+ *   5 sweep
  *
- * Between two cycles everything is swept, and no mark is set.
+ * What was reachable at step 1, the snapshot, is marked when step 3 ends:
+ *
+ *   - A pointer in an object stays there, or is marked before it is overwritten (gc_write.c).
+ *   - One on the stack of a goroutine was scanned at step 1, or is scanned before that goroutine runs again or, while
+ *     it is parked, by us (gc_stacks.h). Others may write to a parked stack: tu_set marks what is overwritten there; a
+ *     channel overwrites only what its receiver has given up.
+ *   - One in an anchor's memory is scanned, or marked when it is taken out or the anchor is removed (tu__gc_taken).
+ *   - Roots, pins and foreign stacks were scanned at step 1.
+ *   - What is made afterwards is born marked: claimed blocks are marked at step 1 or when they are claimed.
+ *
+ * Since every running goroutine was scanned before it ran, it knows only what is marked or will be; so nothing that it
+ * does with its pointers has to be watched: there is no barrier for what is written, only for what is overwritten.
+ *
+ * In a minor cycle what is old is marked from the beginning, and not scanned. What it points to is old as well, but for
+ * what was written since the last cycle began, of which the cards know (gc_cards.h): that is scanned in step 2.
+ *
+ * An overflow of the pool (no memory for stacks of marks) only costs time: all marked objects are scanned again.
+ *
+ * Rejected: shading what is written as well, and scanning running goroutines one by one, as Go does: the first stop
+ * would be a little shorter, but a pointer that a goroutine stores into another one's local variable without tu_set,
+ * which compiles in C and happens, would then be lost; here it is not.
  */
 #include "runtime/gc/collector.h"
 
-#include "base/check.h"
 #include "platform/clock.h"
-#include "platform/futex.h"
-#include "platform/thread.h"
 #include "runtime/gc/gc_anchor.h"
+#include "runtime/gc/gc_cards.h"
+#include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_stacks.h"
-#include "runtime/sched/foreign.h"
-#include "runtime/sched/schedule.h"
+#include "runtime/gc/gc_weak.h"
+#include "runtime/gc/gc_work.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+/* LAST_OBJECTS: how many may be scanned while the program stands, rather than stop it again; times the stops so far. */
+enum { SWEEP_SPANS = 32, LAST_OBJECTS = 200 };
 
-#define LEAST_GOAL ((size_t)4 << 20)
-enum { SWEEP_SPANS = 32 };
+static struct cycle cycle;
 
-/* A call of tu_gc: woken when cycle number `cycle` has ended. On the caller's stack. */
-struct waiter {
-    struct waiter *next;
-    uint64_t cycle;
-    struct tu__foreign done;
-};
-
-static struct {
-    struct tu__lock lock; /* settings, statistics, waiters */
-    bool configured, running;
-    bool forked; /* in a forked child: its thread is the parent's */
-    bool trace;
-    int percent;
-    size_t limit;
-    struct tu_gc_stats stats;
-    uint64_t begun, ended; /* cycles */
-    struct waiter *waiters;
-    _Atomic uint32_t wanted; /* a futex: a cycle is to begin */
-    _Atomic uint32_t torture, claims;
-    struct mark_stack stack;
-} collector;
-
-/* ---- settings ---- */
-
-static size_t parse_size(const char *text)
+struct cycle *tu__gc_cycle(void)
 {
-    char *end;
-    size_t size = strtoull(text, &end, 10);
-    unsigned shift = *end == 'K' ? 10 : *end == 'M' ? 20 : *end == 'G' ? 30 : 0;
-    return size << shift;
+    return &cycle;
 }
 
-/* used_bytes at which the next cycle begins. The lock is held. */
-static void set_goal_locked(void)
-{
-    size_t live = collector.stats.live_bytes, goal = SIZE_MAX;
-    if (collector.percent >= 0) {
-        goal = live + (size_t)((double)live * collector.percent / 100);
-        if (goal < LEAST_GOAL)
-            goal = LEAST_GOAL;
-    }
-    if (collector.limit && goal > collector.limit) {
-        /* However little is left: an eighth more than what is alive, or it would never do anything else. */
-        size_t least = live + live / 8;
-        goal = collector.limit > least ? collector.limit : least;
-    }
-    collector.stats.goal_bytes = goal;
-    atomic_store_explicit(&tu__collected.trigger, goal, memory_order_relaxed);
-}
-
-static void configure_locked(void)
-{
-    if (collector.configured)
-        return;
-    collector.configured = true;
-    const char *percent = getenv("TUCO_GC"), *limit = getenv("TUCO_GC_LIMIT"),
-               *trace = getenv("TUCO_GCTRACE");
-    collector.percent = !percent ? 100 : strcmp(percent, "off") == 0 ? -1 : atoi(percent);
-    collector.limit = limit ? parse_size(limit) : 0;
-    collector.trace = trace && atoi(trace) > 0;
-    set_goal_locked();
-}
-
-/* ---- one cycle ---- */
+/* ---- stopping ---- */
 
 static void lock_all(void)
 {
@@ -109,277 +69,153 @@ static void unlock_all(void)
     tu__gc_roots_unlock();
 }
 
+static int64_t stop_world(void)
+{
+    lock_all();
+    int64_t began_ns = clock_monotonic_ns();
+    tu__gc_stop();
+    return began_ns;
+}
+
+static void start_world(int64_t began_ns)
+{
+    tu__gc_go_on();
+    int64_t pause_ns = clock_monotonic_ns() - began_ns;
+    unlock_all();
+    if (cycle.stops < sizeof cycle.stops_ns / sizeof cycle.stops_ns[0])
+        cycle.stops_ns[cycle.stops] = pause_ns;
+    cycle.stops++;
+    cycle.pause_ns += pause_ns;
+    if (pause_ns > cycle.longest_pause_ns)
+        cycle.longest_pause_ns = pause_ns;
+}
+
+/* ---- step 1 ---- */
+
+static void mark_claimed(void)
+{
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        for (uint32_t word = 0; word < KEYS / 64; word++) {
+            uint64_t bits = atomic_load_explicit(&t->active[word], memory_order_relaxed);
+            for (; bits; bits &= bits - 1)
+                tu__collected_mark_claimed(&t->slots[word * 64 + (uint32_t)__builtin_ctzll(bits)]);
+        }
+}
+
 static void scan_range(const void *start, size_t size, void *stack)
 {
     tu__mark_words(stack, start, (const char *)start + size);
 }
 
-static void mark_claimed(void)
+static void scan_roots(uint32_t number)
 {
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
-        for (uint32_t key = 0; key < KEYS; key++)
-            tu__collected_mark_claimed(&t->slots[key]);
+        if (!t->left_out)
+            tu__gc_scan_thread(&cycle.stack, t, number);
+    tu__gc_roots_each(scan_range, &cycle.stack);
 }
 
-static void scan_roots(uint32_t cycle)
+static void begin_marking(uint32_t number)
 {
-    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
-        if (!t->idle)
-            tu__gc_scan_thread(&collector.stack, t, cycle);
-    tu__gc_roots_each(scan_range, &collector.stack);
-}
-
-static void mark_all(uint32_t cycle)
-{
+    int64_t began_ns = stop_world();
+    atomic_store_explicit(&tu__gc_marking, number, memory_order_relaxed);
+    tu__collected.marking = true;
+    tu__gc_barrier(true);
+    cycle.generations = tu__cards_begin(cycle.generations) && cycle.generations;
     mark_claimed();
-    scan_roots(cycle);
-    tu__gc_scan_parked(&collector.stack, cycle);
-    tu__gc_anchors_each(scan_range, &collector.stack);
-    (void)tu__mark_drain(&collector.stack, SIZE_MAX);
-    tu__mark_rescan(&collector.stack, true);
-    tu__mark_flush(&collector.stack);
+    scan_roots(number);
+    start_world(began_ns);
 }
 
-static void sweep(void)
+/* ---- step 3 ---- */
+
+/* Takes what threads have marked, and scans who goes on but has not come to scan itself. */
+static void gather(uint32_t number)
 {
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next) {
+        tu__mark_flush(&t->stack);
+        if (!t->left_out)
+            tu__gc_scan_unseen(&cycle.stack, t, number);
+    }
+}
+
+static bool nothing_left(void)
+{
+    /* A helper may be inside still, with buffers of threads that came after tu__gc_work. */
+    return tu__mark_drain(&cycle.stack, (size_t)LAST_OBJECTS * cycle.stops) &&
+           tu__gc_helpers_out() && tu__mark_pool_empty() &&
+           atomic_load_explicit(&tu__mark_pool.overflowed, memory_order_relaxed) == 0;
+}
+
+/* True if that was the end of it. */
+static bool end_marking(uint32_t number)
+{
+    int64_t began_ns = stop_world();
+    gather(number);
+    bool ended = nothing_left();
+    if (ended) {
+        if (cycle.verify)
+            tu__gc_verify_marks();
+        atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
+        tu__gc_barrier(false);
+        tu__gc_weak_begin();
+    }
+    start_world(began_ns);
+    return ended;
+}
+
+void tu__gc_run_cycle(uint32_t number)
+{
+    cycle.pause_ns = cycle.longest_pause_ns = 0;
+    cycle.stops = 0;
+    cycle.stack.scanned_bytes = 0;
+    int64_t began_ns = clock_monotonic_ns();
+    if (!cycle.minor)
+        tu__collected_forget();
+    begin_marking(number);
+    tu__cards_read(&cycle.stack, cycle.minor);
+    tu__gc_scan_parked(&cycle.stack, number);
+    tu__gc_anchors_each(scan_range, &cycle.stack);
+    tu__gc_weak_scan(&cycle.stack);
+    do {
+        tu__gc_work(&cycle.stack);
+        tu__mark_rescan(&cycle.stack, false);
+    } while (!end_marking(number));
+    tu__mark_flush(&cycle.stack);
+    cycle.used_after_marking =
+        atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
+    cycle.mark_ns = clock_monotonic_ns() - began_ns;
+    tu__gc_weak_clear();
+    tu__pages_expect(cycle.used_after_marking >> PAGE_SHIFT);
+    tu__collected_begin_sweep(cycle.generations);
     while (tu__collected_sweep(SWEEP_SPANS)) {
     }
+    cycle.sweep_ns = clock_monotonic_ns() - began_ns - cycle.mark_ns;
 }
 
-static void print_trace(int64_t pause_ns, int64_t sweep_ns, size_t before)
-{
-    struct tu_gc_stats s;
-    char line[256];
-    tu_gc_stats(&s);
-    int n = snprintf(line, sizeof line,
-                     "gc %llu: stopped %.3f ms, swept %.3f ms, %.1f -> %.1f MB, goal %.1f MB\n",
-                     (unsigned long long)s.cycles, (double)pause_ns / 1e6, (double)sweep_ns / 1e6,
-                     (double)before / 1048576, (double)s.live_bytes / 1048576,
-                     (double)s.goal_bytes / 1048576);
-    (void)!write(STDERR_FILENO, line, (size_t)n);
-}
+/* ---- around a fork ---- */
 
-static void run_cycle(void)
+void tu__gc_cycle_before_fork(void)
 {
-    size_t before = atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
-    lock_all();
-    int64_t began_ns = clock_monotonic_ns();
-    tu__gc_stop();
-    mark_all((uint32_t)collector.begun);
-    tu__collected_begin_sweep();
-    tu__gc_go_on();
-    int64_t pause_ns = clock_monotonic_ns() - began_ns;
-    unlock_all();
-    sweep();
-    int64_t sweep_ns = clock_monotonic_ns() - began_ns - pause_ns;
-    tu__lock(&collector.lock);
-    struct tu_gc_stats *s = &collector.stats;
-    s->cycles++;
-    s->live_bytes = atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
-    s->pause_ns += pause_ns;
-    s->mark_ns = pause_ns;
-    if (pause_ns > s->longest_pause_ns)
-        s->longest_pause_ns = pause_ns;
-    set_goal_locked();
-    tu__unlock(&collector.lock);
-    if (collector.trace)
-        print_trace(pause_ns, sweep_ns, before);
-}
-
-/* ---- the collector's thread ---- */
-
-/* Takes those out who have waited for it. The lock is held. */
-static struct waiter *take_waiters_locked(void)
-{
-    struct waiter *done = NULL, **link = &collector.waiters;
-    for (struct waiter *w; (w = *link);) {
-        if (w->cycle > collector.ended) {
-            link = &w->next;
-            continue;
-        }
-        *link = w->next;
-        w->next = done;
-        done = w;
-    }
-    return done;
-}
-
-static void *collect(void *unused)
-{
-    for (;;) {
-        while (atomic_load_explicit(&collector.wanted, memory_order_acquire) == 0)
-            (void)futex_wait(&collector.wanted, 0, -1);
-        atomic_store_explicit(&collector.wanted, 0, memory_order_relaxed);
-        tu__lock(&collector.lock);
-        collector.begun++;
-        tu__unlock(&collector.lock);
-        run_cycle();
-        tu__lock(&collector.lock);
-        collector.ended = collector.begun;
-        struct waiter *done = take_waiters_locked();
-        tu__unlock(&collector.lock);
-        for (struct waiter *next; done; done = next) {
-            next = done->next; /* it is gone once it knows */
-            tu__foreign_done(&done->done, 0);
-        }
-    }
-    return unused;
-}
-
-/* False: there can be no collector. The lock is held. */
-static bool start_locked(void)
-{
-    configure_locked();
-    if (collector.forked)
-        return false;
-    if (!collector.running)
-        collector.running =
-            tu__gc_stop_init() == 0 && thread_start(collect, NULL, 256 << 10, "tuco-gc") == 0;
-    return collector.running;
-}
-
-static void want_cycle(void)
-{
-    if (atomic_exchange_explicit(&collector.wanted, 1, memory_order_release) == 0)
-        futex_wake(&collector.wanted, 1);
-}
-
-static void ask_for_cycle(void)
-{
-    tu__lock(&collector.lock);
-    bool running = start_locked();
-    tu__unlock(&collector.lock);
-    if (running)
-        want_cycle();
-}
-
-static bool torture_is_due(void)
-{
-    uint32_t every = atomic_load_explicit(&collector.torture, memory_order_relaxed);
-    return every &&
-           atomic_fetch_add_explicit(&collector.claims, 1, memory_order_relaxed) % every == 0;
-}
-
-void tu__gc_pace(void)
-{
-    if (!__atomic_load_n(&collector.configured, __ATOMIC_ACQUIRE)) {
-        tu__lock(&collector.lock);
-        configure_locked();
-        tu__unlock(&collector.lock);
-    }
-    size_t used = atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
-    if (torture_is_due() ||
-        (used >= atomic_load_explicit(&tu__collected.trigger, memory_order_relaxed) &&
-         atomic_load_explicit(&collector.wanted, memory_order_relaxed) == 0))
-        ask_for_cycle();
-}
-
-/* Waits for a cycle that has not begun yet. */
-static void wait_for_cycle(struct waiter *w)
-{
-    tu__foreign_init(&w->done, TU__WAIT_GC);
-    tu__lock(&collector.lock);
-    bool running = start_locked();
-    if (running) {
-        w->cycle = collector.begun + 1;
-        w->next = collector.waiters;
-        collector.waiters = w;
-    }
-    tu__unlock(&collector.lock);
-    if (!running)
-        return;
-    want_cycle();
-    (void)tu__foreign_wait(&w->done, false);
-}
-
-bool tu__gc_out_of_memory(void)
-{
-    /* The thread waits, and not the goroutine: its caller may hold locks, and expects not to park. */
-    tu__lock(&collector.lock);
-    bool running = start_locked();
-    uint64_t cycle = collector.begun + 1;
-    tu__unlock(&collector.lock);
-    if (!running)
-        return false;
-    want_cycle();
-    for (;;) {
-        tu__lock(&collector.lock);
-        bool ended = collector.ended >= cycle;
-        tu__unlock(&collector.lock);
-        if (ended)
-            return true;
-        thread_sleep_ns(100000);
-    }
-}
-
-void tu__gc_before_fork(void)
-{
-    tu__lock(&collector.lock);
+    tu__gc_weak_lock();
     lock_all();
 }
 
-void tu__gc_after_fork(bool child)
+void tu__gc_cycle_after_fork(bool child)
 {
-    if (child) { /* the lock's owner is this thread */
-        tu__lock_after_fork(&tu__collected.lock);
-        tu__gc_anchors_after_fork();
-        tu__lock_after_fork(&tu__gc_threads.lock);
-        tu__gc_roots_after_fork();
-        tu__lock_after_fork(&collector.lock);
-        collector.forked |= collector.running;
-        tu__gc_threads_forked();
+    if (!child) {
+        unlock_all();
+        tu__gc_weak_unlock();
         return;
     }
-    unlock_all();
-    tu__unlock(&collector.lock);
-}
-
-void tu__gc_torture(uint32_t every)
-{
-    tu__collected.poison = every != 0;
-    atomic_store(&collector.torture, every);
-}
-
-/* ---- public ---- */
-
-void tu_gc(void)
-{
-    struct waiter w;
-    wait_for_cycle(&w);
-}
-
-int tu_gc_set_percent(int percent)
-{
-    tu__lock(&collector.lock);
-    configure_locked();
-    int before = collector.percent;
-    collector.percent = percent < 0 ? -1 : percent;
-    set_goal_locked();
-    tu__unlock(&collector.lock);
-    return before;
-}
-
-size_t tu_gc_set_limit(size_t bytes)
-{
-    tu__lock(&collector.lock);
-    configure_locked();
-    size_t before = collector.limit;
-    collector.limit = bytes;
-    set_goal_locked();
-    tu__unlock(&collector.lock);
-    return before;
-}
-
-void tu_gc_stats(struct tu_gc_stats *out)
-{
-    tu__lock(&collector.lock);
-    configure_locked();
-    *out = collector.stats;
-    tu__unlock(&collector.lock);
-    tu__lock(&tu__collected.lock);
-    out->heap_bytes = tu__collected.pages << PAGE_SHIFT;
-    out->used_bytes = atomic_load_explicit(&tu__collected.used_bytes, memory_order_relaxed);
-    out->freed_objects = tu__collected.freed_objects;
-    out->freed_bytes = tu__collected.freed_bytes;
-    tu__unlock(&tu__collected.lock);
+    tu__lock_after_fork(&tu__collected.lock);
+    tu__gc_anchors_after_fork();
+    tu__lock_after_fork(&tu__gc_threads.lock);
+    tu__gc_weak_after_fork();
+    tu__gc_roots_after_fork();
+    tu__gc_threads_forked();
+    /* If it was marking, nobody will end that. */
+    atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
+    tu__collected.marking = false;
+    tu__gc_barrier(false);
 }

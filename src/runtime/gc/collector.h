@@ -4,16 +4,36 @@
 
 #include "runtime/gc/gc_thread.h"
 
-struct g;
-
-/* Before a thread claims `bytes`: begins a cycle if it is time. Never parks. */
+/* Before a thread claims blocks: begins a cycle if it is time, or helps with one. Never parks. */
 void tu__gc_pace(void);
 /* There is no memory for an object: collects. True if it may be worth another try. Blocks the thread, parks nowhere. */
 bool tu__gc_out_of_memory(void);
 
+/* One cycle, from its first stop to the end of the sweep; by the collector's thread. */
+void tu__gc_run_cycle(uint32_t number);
+/* What the collector's thread notes of the present cycle. */
+struct cycle {
+    struct mark_stack stack;
+    int64_t pause_ns, longest_pause_ns, mark_ns, sweep_ns;
+    int64_t stops_ns[4]; /* the first stops, each */
+    uint32_t stops;
+    size_t used_after_marking;
+    bool minor;       /* only what is young is marked and collected */
+    bool generations; /* threads note what they write, for a minor cycle to come */
+    bool verify;      /* tu__gc_verify_marks at its end */
+};
+struct cycle *tu__gc_cycle(void);
+
+/* Switches the questions of tu__gc_set on or off. World stopped. */
+void tu__gc_barrier(bool on);
+/* Aborts if a marked object points to one that is not. World stopped, all locks held. */
+void tu__gc_verify_marks(void);
+
 /* Around a fork: between the two nobody is inside, in the child as well. */
 void tu__gc_before_fork(void);
 void tu__gc_after_fork(bool child);
+void tu__gc_cycle_before_fork(void);
+void tu__gc_cycle_after_fork(bool child);
 
 /* The words of registered ranges and pins: calls visit for each range. Caller holds the lock that
  * tu__gc_roots_lock takes. */
@@ -22,5 +42,6 @@ void tu__gc_roots_unlock(void);
 void tu__gc_roots_after_fork(void);
 void tu__gc_roots_each(void (*visit)(const void *start, size_t size, void *arg), void *arg);
 
-/* For tests. A cycle after every n-th claim of a span; 0: by need. Freed objects are overwritten while it is not 0. */
+/* For tests. A cycle at every n-th claim of a span; 0: by need. While it is not 0, freed objects are overwritten and
+ * marks verified. */
 void tu__gc_torture(uint32_t every);

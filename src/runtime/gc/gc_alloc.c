@@ -17,6 +17,9 @@ static __attribute__((noinline)) void *refill(uint32_t key)
     if (!t)
         return NULL;
     struct slot *slot = &t->slots[key];
+    _Atomic uint64_t *active = &t->active[key / 64];
+    uint64_t bits = atomic_load_explicit(active, memory_order_relaxed);
+    atomic_store_explicit(active, bits | (uint64_t)1 << key % 64, memory_order_relaxed);
     while (!tu__collected_next(slot)) {
         tu__gc_pace();
         if (!tu__collected_claim(slot, key) &&

@@ -1,6 +1,7 @@
 /* gc_anchor.c - see gc_anchor.h: lists, of which each has a lock and a share of the addresses. */
 #include "runtime/gc/gc_anchor.h"
 
+#include "runtime/gc/gc_phase.h"
 #include "runtime/sched/park.h"
 
 enum { LISTS = 32 };
@@ -36,6 +37,7 @@ void tu__gc_anchor_remove(struct tu__gc_anchor *a)
     if (a->size < sizeof(void *))
         return;
     struct list *l = list_of(a);
+    tu__gc_taken(a->start, a->size);
     tu__lock(&l->lock);
     if (a->next)
         a->next->prev = a->prev;
@@ -66,7 +68,10 @@ void tu__gc_anchors_after_fork(void)
 
 void tu__gc_anchors_each(void (*visit)(const void *start, size_t size, void *arg), void *arg)
 {
-    for (int i = 0; i < LISTS; i++)
+    for (int i = 0; i < LISTS; i++) {
+        tu__lock(&lists[i].lock);
         for (const struct tu__gc_anchor *a = lists[i].first; a; a = a->next)
             visit(a->start, a->size, arg);
+        tu__unlock(&lists[i].lock);
+    }
 }

@@ -17,8 +17,9 @@ struct tu__gc_anchor {
 void tu__gc_anchor_add(struct tu__gc_anchor *a, const void *start, size_t size);
 void tu__gc_anchor_remove(struct tu__gc_anchor *a);
 
-/* The collector: all locks, and every anchor; the caller holds the locks. */
+/* Around a fork. */
 void tu__gc_anchors_lock(void);
 void tu__gc_anchors_unlock(void);
 void tu__gc_anchors_after_fork(void);
+/* The collector: every anchor that is there when it comes to its list. Takes their locks. */
 void tu__gc_anchors_each(void (*visit)(const void *start, size_t size, void *arg), void *arg);

@@ -11,6 +11,7 @@
 #include "support/testing.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 
 typedef struct node node;
@@ -287,9 +288,9 @@ GO_TEST(gc_collect, channels_timers_contexts_and_arguments_keep)
     tu_channel_free(c);
 }
 
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) /* whose signals come at calls only */
 static _Atomic int spinning;
 
-#if defined(__x86_64__)
 /* The only pointer is in a register, general or vector, while others collect. */
 NOINLINE static void hold_in_register(void *unused)
 {
@@ -356,6 +357,43 @@ TEST(gc_collect, plain_threads)
     tu__collected_verify();
 }
 
+static _Atomic int in_handler;
+
+static void linger(int number)
+{
+    atomic_store(&in_handler, 1);
+    while (atomic_load(&in_handler) == 1) {
+    }
+}
+
+static void *handle_on_alternate_stack(void *arg)
+{
+    static char memory[1 << 16];
+    stack_t alternate = {.ss_sp = memory, .ss_size = sizeof memory};
+    struct sigaction action = {.sa_handler = linger, .sa_flags = SA_ONSTACK};
+    REQUIRE(sigaltstack(&alternate, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+    node *n = make_list(30);
+    REQUIRE(pthread_kill(pthread_self(), SIGUSR1) == 0);
+    return list_is_good(n, 30) ? arg : NULL;
+}
+
+TEST(gc_collect, a_thread_in_a_handler_keeps)
+{
+    pthread_t thread;
+    void *ok = NULL;
+    tu__gc_torture(100000000);
+    REQUIRE(pthread_create(&thread, NULL, handle_on_alternate_stack, &ready) == 0);
+    while (atomic_load(&in_handler) == 0)
+        CHECK_EQ(tu_sleep(TU_MS), 0);
+    for (int i = 0; i < 3; i++) {
+        tu_gc();
+        make_garbage(2000);
+    }
+    atomic_store(&in_handler, 2);
+    pthread_join(thread, &ok);
+    CHECK(ok);
+}
+
 static void in_pool(void *arg)
 {
     node **result = arg;
@@ -374,6 +412,148 @@ GO_TEST(gc_collect, pool_threads)
         CHECK_EQ(tu_blocking_call(in_pool, &result), 0);
         CHECK(list_is_good(result, 50));
     }
+}
+
+/* ---- pace ---- */
+
+static size_t churn(size_t bytes)
+{
+    struct tu_gc_stats s;
+    size_t most = 0;
+    for (size_t made = 0; made < bytes; made += 100 * sizeof(node)) {
+        make_garbage(50);
+        if (made % (1 << 20) < 100 * sizeof(node)) {
+            tu_gc_stats(&s);
+            most = s.heap_bytes > most ? s.heap_bytes : most;
+        }
+    }
+    return most;
+}
+
+GO_TEST(gc_collect, the_heap_stays_near_its_goal)
+{
+    struct tu_gc_stats s;
+    CHECK_EQ(tu_gc_set_percent(100), 100);
+    CHECK(churn((size_t)300 << 20) < (size_t)64 << 20);
+    tu_gc_stats(&s);
+    CHECK(s.cycles >= 5 && s.pause_ns > 0 && s.longest_pause_ns <= s.pause_ns);
+    CHECK(s.freed_bytes > (size_t)200 << 20);
+}
+
+GO_TEST(gc_collect, off_and_a_limit)
+{
+    struct tu_gc_stats s;
+    CHECK_EQ(tu_gc_set_percent(-5), 100);
+    (void)churn((size_t)50 << 20);
+    tu_gc_stats(&s);
+    CHECK_EQ(s.cycles, 0);
+    CHECK_EQ(tu_gc_set_limit((size_t)60 << 20), 0);
+    CHECK(churn((size_t)300 << 20) < (size_t)200 << 20);
+    tu_gc_stats(&s);
+    CHECK(s.cycles > 0);
+    CHECK_EQ(tu_gc_set_percent(50), -1);
+}
+
+GO_TEST(gc_collect, minor_cycles_leave_the_old_alone)
+{
+    struct tu_gc_stats s;
+    CHECK(!tu_gc_set_generations(true));
+    node *old = make_tree(17);
+    tu_gc();
+    for (int i = 0; i < 100; i++) {
+        (void)churn((size_t)2 << 20);
+        /* young ones that only an old one knows */
+        node *n = old;
+        for (int k = 0; k < 16; k++)
+            n = (i >> k % 7 & 1) ? n->left : n->right;
+        tu_set(&n->left->left, make_list(20));
+    }
+    tu_gc_stats(&s);
+    CHECK(s.minor_cycles > 2);
+    for (int i = 0; i < 100; i++) {
+        const node *n = old;
+        for (int k = 0; k < 16; k++)
+            n = (i >> k % 7 & 1) ? n->left : n->right;
+        CHECK(list_is_good(n->left->left, 20));
+    }
+    tu_set(&old->left, NULL);
+    uint64_t before = freed();
+    clean_stack();
+    tu_gc();
+    CHECK(freed() - before > 100000); /* a whole cycle takes the old ones as well */
+}
+
+/* ---- weak pointers and cleanups ---- */
+
+static _Atomic int cleaned;
+static _Atomic uint64_t cleaned_sum;
+
+static void clean(void *arg)
+{
+    const node *n = arg;
+    atomic_fetch_add(&cleaned_sum, n->value);
+    atomic_fetch_add(&cleaned, 1);
+}
+
+NOINLINE static void make_weak(node_ref *kept, tu_weak *const *weak, int count)
+{
+    for (int i = 0; i < count; i++) {
+        node *n = make((uint64_t)i);
+        tu_set((tu_weak *const *)&weak[i], tu_weak_make(n));
+        CHECK_EQ(tu_gc_cleanup(n, clean, make(1)), 0);
+        CHECK(tu_weak_get(weak[i]) == n);
+        if (i % 2)
+            tu_set(&kept[i], n);
+    }
+}
+
+NOINLINE static int count_alive(tu_weak *const *weak, node_ref *kept, int count)
+{
+    int alive = 0;
+    for (int i = 0; i < count; i++) {
+        node *n = tu_weak_get(weak[i]);
+        alive += n != NULL;
+        CHECK(!kept[i] || n == kept[i]);
+        CHECK(!n || good(n, (uint64_t)i));
+    }
+    return alive;
+}
+
+static void weak_pointers_and_cleanups(void)
+{
+    enum { COUNT = 1000 };
+    tu__gc_torture(100000000);
+    node_ref *kept = tu_new_array(node_ref, COUNT);
+    node_ref *weak = tu_new_array(node_ref, COUNT); /* pointers like any other */
+    make_weak(kept, (tu_weak *const *)(void *)(uintptr_t)weak, COUNT);
+    clean_stack();
+    tu_gc();
+    int alive = count_alive((tu_weak *const *)(void *)(uintptr_t)weak, kept, COUNT);
+    CHECK(alive >= COUNT / 2 && alive < COUNT / 2 + 10);
+    tu_gc();
+    for (int i = 0; i < 500 && atomic_load(&cleaned) < COUNT / 2 - 10; i++)
+        CHECK_EQ(tu_sleep(10 * TU_MS), 0);
+    CHECK(atomic_load(&cleaned) >= COUNT / 2 - 10 && atomic_load(&cleaned) <= COUNT / 2);
+    CHECK_EQ(atomic_load(&cleaned_sum), atomic_load(&cleaned));
+    tu__gc_clear(TU_TYPE_OF(node_ref), (void *)(uintptr_t)kept, COUNT);
+    clean_stack();
+    tu_gc();
+    tu_gc();
+    for (int i = 0; i < 500 && atomic_load(&cleaned) < COUNT - 10; i++)
+        CHECK_EQ(tu_sleep(10 * TU_MS), 0);
+    tu_gc();
+    CHECK(atomic_load(&cleaned) >= COUNT - 10 && atomic_load(&cleaned) <= COUNT);
+    CHECK(count_alive((tu_weak *const *)(void *)(uintptr_t)weak, kept, COUNT) < 10);
+}
+
+TEST(gc_collect, weak_pointers_and_cleanups)
+{
+    weak_pointers_and_cleanups();
+}
+
+GO_TEST(gc_collect, weak_pointers_and_cleanups_of_a_goroutine)
+{
+    weak_pointers_and_cleanups();
 }
 
 /* Each has a table of lists of known lengths, exchanges parts with others, and looks whether all is as it was. */

@@ -12,9 +12,14 @@
 #include "platform/vm.h"
 #include "runtime/sched/fiber.h"
 
+#include <string.h>
+
 struct tu__mark_pool tu__mark_pool;
 
-enum { AHEAD = 8 }; /* objects that are being fetched: a power of two */
+enum {
+    AHEAD = 8,              /* objects that are being fetched: a power of two */
+    PIECE_BYTES = 32 << 10, /* of a large object, scanned at a time */
+};
 #define BUFFERS_AT_ONCE 16
 
 /* ---- buffers ---- */
@@ -84,6 +89,20 @@ void tu__mark_flush(struct mark_stack *stack)
     stack->top = NULL;
     if (b)
         put(b);
+}
+
+void tu__mark_share(struct mark_stack *stack)
+{
+    struct mark_buffer *b = stack->top;
+    if (!b || b->count < 16 || !tu__mark_pool_empty())
+        return;
+    struct mark_buffer *half = take_empty();
+    if (!half)
+        return;
+    half->count = b->count / 2;
+    b->count -= half->count;
+    memcpy(half->entries, b->entries + b->count, half->count * sizeof half->entries[0]);
+    put(half);
 }
 
 bool tu__mark_pool_empty(void)
@@ -176,11 +195,29 @@ scan_elements(struct mark_stack *stack, const char *object, const tu_type *type,
         }
 }
 
-TU__RACY static void scan(struct mark_stack *stack, const char *object)
+/* A piece of an object that has a span of its own, from `at`; the rest goes back on the stack. */
+TU__RACY static void scan_piece(struct mark_stack *stack, const struct span *s, char *at)
+{
+    size_t size = s->type->size, count = tu__collected_bytes(s) / size;
+    size_t left = count - (size_t)(at - tu__span_start(s)) / size;
+    size_t piece = PIECE_BYTES / size + 1;
+    if (left > piece) {
+        push(stack, at + piece * size);
+        left = piece;
+    }
+    stack->scanned_bytes += left * size;
+    scan_elements(stack, at, s->type, left);
+}
+
+TU__RACY static void scan(struct mark_stack *stack, char *object)
 {
     const struct span *s = tu__entry_span(tu__page_entry(object));
     const tu_type *type = s->type;
-    size_t bytes = tu__collected_bytes(s);
+    size_t bytes = s->block_bytes;
+    if (bytes == 0) {
+        scan_piece(stack, s, object);
+        return;
+    }
     stack->scanned_bytes += bytes;
     if (s->bin == COLLECTED_MIXED) {
         bytes -= sizeof type;
@@ -194,10 +231,10 @@ TU__RACY static void scan(struct mark_stack *stack, const char *object)
 
 bool tu__mark_drain(struct mark_stack *stack, size_t objects)
 {
-    const char *ahead[AHEAD] = {NULL};
+    char *ahead[AHEAD] = {NULL};
     for (size_t i = 0, empty = 0; empty < AHEAD; i++) {
-        const char *next = objects > 0 ? pop(stack) : NULL;
-        const char *now = ahead[i % AHEAD];
+        char *next = objects > 0 ? pop(stack) : NULL;
+        char *now = ahead[i % AHEAD];
         if (next) {
             __builtin_prefetch(next);
             objects--;
@@ -208,6 +245,61 @@ bool tu__mark_drain(struct mark_stack *stack, size_t objects)
             scan(stack, now);
     }
     return objects > 0;
+}
+
+/* The elements of an object of which a part lies in [low, high). */
+TU__RACY static void scan_part(struct mark_stack *stack, const struct span *s, char *object,
+                               char *low, char *high)
+{
+    const tu_type *type = s->type;
+    size_t bytes = tu__collected_bytes(s);
+    if (s->bin == COLLECTED_MIXED) {
+        bytes -= sizeof type;
+        type = *(const tu_type *const volatile *)(const void *)(object + bytes);
+        if (!type)
+            return;
+    }
+    size_t count = bytes / type->size,
+           from = low > object ? (size_t)(low - object) / type->size : 0;
+    size_t past = high > object ? (size_t)(high - object + type->size - 1) / type->size : 0;
+    if (past > count)
+        past = count;
+    if (from < past)
+        scan_elements(stack, object + from * type->size, type, past - from);
+}
+
+TU__RACY void tu__mark_old_in(struct mark_stack *stack, const struct span *s, char *low, char *high)
+{
+    char *start = tu__span_start(s);
+    uint32_t first = s->block_bytes ? (uint32_t)((size_t)(low - start) / s->block_bytes) : 0;
+    uint32_t last = s->block_bytes ? (uint32_t)((size_t)(high - 1 - start) / s->block_bytes) : 0;
+    for (uint32_t i = first; i <= last && i < s->capacity; i++) {
+        uint64_t old = atomic_load_explicit(&s->marks[i / 64], memory_order_relaxed) &
+                       ~atomic_load_explicit(&s->born[i / 64], memory_order_relaxed);
+        if (old >> i % 64 & 1)
+            scan_part(stack, s, tu__collected_block(s, i), low, high);
+    }
+}
+
+TU__RACY const void *tu__mark_missing(const void *object)
+{
+    const struct span *s = tu__entry_span(tu__page_entry(object));
+    const tu_type *type = s->type;
+    size_t bytes = tu__collected_bytes(s);
+    if (s->bin == COLLECTED_MIXED) {
+        bytes -= sizeof type;
+        type = *(const tu_type *const volatile *)((const char *)object + bytes);
+    }
+    const char *at = object;
+    for (size_t left = type ? bytes / type->size : 0; left > 0; left--, at += type->size)
+        for (uint32_t i = 0; i < type->pointer_count; i++)
+            for (uint32_t k = 0; k < type->pointers[i].words; k++) {
+                const void *to =
+                    ((const void *const *)(const void *)(at + type->pointers[i].offset))[k];
+                if (tu_gc_owns(to) && !tu__mark_is(to))
+                    return to;
+            }
+    return NULL;
 }
 
 /* ---- after an overflow ---- */

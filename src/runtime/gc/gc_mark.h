@@ -12,7 +12,7 @@ enum { MARK_ENTRIES = 510 };
 struct mark_buffer {
     struct mark_buffer *next;
     size_t count;
-    void *entries[MARK_ENTRIES]; /* beginnings of objects */
+    void *entries[MARK_ENTRIES]; /* beginnings of objects; of large ones, of what is left to scan */
 };
 
 /* Zero is empty. */
@@ -38,11 +38,17 @@ void tu__mark_words(struct mark_stack *stack, const void *low, const void *high)
 /* Scans what is on the stack and in the pool, until there is nothing left or `objects` were scanned. True: nothing
  * is left. */
 bool tu__mark_drain(struct mark_stack *stack, size_t objects);
+/* Gives half of what is there to the pool, if nothing lies there for others. */
+void tu__mark_share(struct mark_stack *stack);
 /* Gives all buffers to the pool. */
 void tu__mark_flush(struct mark_stack *stack);
 /* True if nothing is in the pool. */
 bool tu__mark_pool_empty(void);
 /* Scans all marked objects again, since the pool overflowed. Takes tu__collected.lock, unless `locked`. */
 void tu__mark_rescan(struct mark_stack *stack, bool locked);
+/* Scans what lies in [low, high) of a span's old objects: those that are marked, and not because they were just born. */
+void tu__mark_old_in(struct mark_stack *stack, const struct span *s, char *low, char *high);
+/* Of a marked object: what it points to that is not marked, or NULL. */
+const void *tu__mark_missing(const void *object);
 /* True if the object is marked; for tests and weak pointers. */
 bool tu__mark_is(const void *p);

@@ -18,5 +18,7 @@
 
 /* World stopped: the thread's registers, its stack or that of the goroutine on it. */
 void tu__gc_scan_thread(struct mark_stack *stack, struct gc_thread *t, uint32_t cycle);
+/* The same, if a goroutine is on it that was not scanned in this cycle: it goes on and has not come so far. */
+void tu__gc_scan_unseen(struct mark_stack *stack, struct gc_thread *t, uint32_t cycle);
 /* All goroutines that are parked or ready and were not scanned in this cycle. The world may go on. */
 void tu__gc_scan_parked(struct mark_stack *stack, uint32_t cycle);

@@ -11,6 +11,14 @@
  *   5 looks at whatever it wants                      4 waits until the epoch is another (acquire)
  *   6 epoch = even (release), wakes; unlocks
  *
+ * A thread that sleeps with no pointer to any object on its stack says so (tu__gc_quiet) and is not asked:
+ *
+ *   collector                                         thread
+ *   2 epoch = odd, full fence                         1 quiet = 1; sleeps
+ *   3 quiet == 1: leaves it out                       2 quiet = 0, full fence
+ *                                                     3 epoch odd: waits until it is another
+ *   One of the two sees the other. A signal that comes to a thread that is not counted (of a dump, say) does nothing.
+ *
  * What a thread must not be stopped in the middle of is guarded by a lock that the collector takes first (claiming,
  * roots, records), lies in tu__gc_busy, or can be begun again (pointer_store.S). While all stand the collector takes no lock
  * but those: a thread may have been stopped with any other in its hands, malloc's included.
@@ -19,17 +27,23 @@
 
 #include "platform/fault.h"
 #include "runtime/gc/collected.h"
+#include "runtime/gc/gc_mark.h"
 
 struct gc_thread {
     struct slot slots[KEYS];
-    struct gc_thread *next;    /* all records; fixed */
-    bool idle;                 /* its thread has ended; under tu__gc_threads.lock */
-    int id;                    /* the kernel's number of the thread */
-    const char *low, *high;    /* its stack */
-    _Atomic uint32_t busy;     /* nesting of tu__gc_busy; own thread */
-    _Atomic uint32_t asked;    /* it was asked while busy */
-    _Atomic uint32_t answered; /* the epoch for which it stands */
-    struct fault_stop at;      /* where it stands */
+    _Atomic uint64_t active[KEYS / 64]; /* a bit for each slot that ever had a span; own thread */
+    struct mark_stack stack;            /* what it has marked; while it is busy */
+    struct gc_thread *next;             /* all records; fixed */
+    bool idle;                          /* its thread has ended; under tu__gc_threads.lock */
+    int id;                             /* the kernel's number of the thread */
+    const char *low, *high;             /* its stack */
+    _Atomic uint32_t busy;              /* nesting of tu__gc_busy; own thread */
+    _Atomic uint32_t asked;             /* it was asked while busy */
+    _Atomic uint32_t answered;          /* the epoch for which it stands */
+    _Atomic uint32_t quiet;             /* it sleeps and knows no object; own thread */
+    _Atomic uint32_t counted; /* the epoch for which the collector waits for it; the collector's, */
+    bool left_out;            /* as is this: not of the present stop, because it is quiet */
+    struct fault_stop at;     /* where it stands */
 };
 
 struct tu__gc_threads {
@@ -54,6 +68,10 @@ void tu__gc_threads_forked(void);
 /* Between these two the calling thread is not stopped. Short; nothing parks in between. NULL: it has no record. */
 struct gc_thread *tu__gc_busy_begin(void);
 void tu__gc_busy_end(struct gc_thread *t);
+
+/* Around a sleep of a thread whose stack holds no pointer to an object. The end may wait for the collector. */
+void tu__gc_quiet_begin(void);
+void tu__gc_quiet_end(void);
 
 /* Installs the handler: 0 or -errno. Once, before the first stop. */
 int tu__gc_stop_init(void);

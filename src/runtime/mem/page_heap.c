@@ -48,6 +48,7 @@ static struct {
     size_t free_pages[2];
     size_t dirty_low; /* least free_pages[SPAN_DIRTY] since tu__pages_idle was asked */
     size_t returning_pages;
+    size_t expected_pages; /* that the collected heap will take again */
     size_t small_pages, large_pages, collected_pages;
     struct span *spare; /* span structs to use again, linked through next */
     char *chunk;        /* rest of the current piece of metadata */
@@ -379,7 +380,11 @@ static void copy_shape(struct span *s, const struct span *shape)
     s->type = shape->type;
     s->block_bytes = shape->block_bytes;
     s->key = shape->key;
-    memset(s->home, 0, sizeof s->home);
+    for (size_t i = 0; i < COLLECTED_WORDS; i++) {
+        atomic_store_explicit(&s->marks[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->taken[i], 0, memory_order_relaxed);
+        atomic_store_explicit(&s->born[i], 0, memory_order_relaxed);
+    }
 }
 
 struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span *shape)
@@ -398,7 +403,9 @@ struct span *tu__pages_take_collected(size_t pages, bool zero, const struct span
             memory_order_release); /* pairs with the marker's acquire of the entry */
         heap.collected_pages += pages;
         for (size_t i = 0; i < pages; i++)
-            set_entry(s->first + i, s, PAGE_COLLECTED);
+            atomic_store_explicit(&tu__pages.table[s->first + i],
+                                  (uint64_t)PAGE_COLLECTED << 56 | (uintptr_t)s,
+                                  memory_order_release); /* pairs with tu__page_entry_whole */
     }
     tu__unlock(&heap.lock);
     return s;
@@ -453,6 +460,13 @@ size_t tu__pages_return(size_t keep, size_t most)
     return done;
 }
 
+void tu__pages_expect(size_t pages)
+{
+    tu__lock(&heap.lock);
+    heap.expected_pages = pages;
+    tu__unlock(&heap.lock);
+}
+
 size_t tu__pages_idle(void)
 {
     tu__lock(&heap.lock);
@@ -465,7 +479,8 @@ size_t tu__pages_idle(void)
 /* Something became free: not too much of it may lie here. Called and returns locked. */
 static void return_some(void)
 {
-    size_t keep = KEEP_PAGES + (heap.small_pages + heap.large_pages + heap.collected_pages) / 16;
+    size_t keep = KEEP_PAGES + heap.expected_pages +
+                  (heap.small_pages + heap.large_pages + heap.collected_pages) / 16;
     if (heap.free_pages[SPAN_DIRTY] > keep)
         (void)return_locked(keep / 2, RETURN_PAGES, SIZE_MAX);
     note_low();

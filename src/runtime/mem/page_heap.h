@@ -62,6 +62,7 @@ struct span {
         struct {                   /* of a collected span; see runtime/gc/collected.h */
             _Atomic uint64_t marks[COLLECTED_WORDS];
             _Atomic uint64_t taken[COLLECTED_WORDS];
+            _Atomic uint64_t born[COLLECTED_WORDS];
         };
     };
 #ifdef TU_DEBUG
@@ -87,6 +88,14 @@ static inline uint64_t tu__page_entry(const void *p)
                          0))
         return 0;
     return atomic_load_explicit(&tu__pages.table[offset >> PAGE_SHIFT], memory_order_relaxed);
+}
+/* The same for who does not hold the object, and found its address somewhere: what the entry leads to can be read. */
+static inline uint64_t tu__page_entry_whole(const void *p)
+{
+    size_t offset = (uintptr_t)p - tu__pages.base;
+    if (offset >= atomic_load_explicit(&tu__pages.committed, memory_order_acquire))
+        return 0;
+    return atomic_load_explicit(&tu__pages.table[offset >> PAGE_SHIFT], memory_order_acquire);
 }
 static inline unsigned tu__entry_code(uint64_t entry)
 {
@@ -116,6 +125,8 @@ bool tu__pages_resize(struct span *s, size_t pages);
 /* Gives dirty runs back to the system, the longest first, until only `keep` dirty pages are left or
  * `most` were given back; returns how many were. Makes system calls. */
 size_t tu__pages_return(size_t keep, size_t most);
+/* How many free pages the collected heap is going to want again soon: so many more are not given back at once. */
+void tu__pages_expect(size_t pages);
 /* The least number of dirty pages since the last call: what nobody needed in between. */
 size_t tu__pages_idle(void);
 

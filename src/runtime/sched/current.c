@@ -89,3 +89,21 @@ void tu_blocking_end(void)
     if (m)
         atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
 }
+
+void tu_nopark_begin(void)
+{
+#ifdef TU_DEBUG
+    struct m *m = tu__m();
+    if (m && m->g)
+        m->g->nopark++;
+#endif
+}
+
+void tu_nopark_end(void)
+{
+#ifdef TU_DEBUG
+    struct m *m = tu__m();
+    if (m && m->g)
+        m->g->nopark--;
+#endif
+}

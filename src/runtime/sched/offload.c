@@ -104,10 +104,12 @@ static bool idle_locked(void)
     tu__unlock(&pool.lock);
     int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + IDLE_NS;
     tu__mem_leave();
+    tu__gc_quiet_begin();
     while (now_ns < end_ns && atomic_load_explicit(&self.wake, memory_order_relaxed) == 0) {
         (void)futex_wait(&self.wake, 0, end_ns - now_ns);
         now_ns = clock_monotonic_ns();
     }
+    tu__gc_quiet_end();
     tu__mem_return();
     tu__lock(&pool.lock);
     if (atomic_load_explicit(&self.wake, memory_order_relaxed) != 0) {

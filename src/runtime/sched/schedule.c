@@ -19,6 +19,7 @@
 #include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_phase.h"
 #include "runtime/gc/gc_thread.h"
 #include "runtime/mem/heap.h"
 
@@ -553,10 +554,13 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
     m->g = next;
     fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, false);
     context_switch(&g->sp, next ? next->sp : m->loop_sp);
+    bool unseen = tu__gc_unseen(g);
     fiber_arrive(&g->fiber);
     m = tu__m(); /* perhaps another thread */
     run_after(m);
     atomic_store_explicit(&g->wait, TU__WAIT_NONE, memory_order_relaxed);
+    if (__builtin_expect(unseen, 0))
+        tu__gc_scan_self(g);
     tu__exit(m);
 }
 
@@ -618,8 +622,11 @@ static void goroutine_main(void)
 {
     struct m *m = tu__m();
     struct g *g = m->g;
+    bool unseen = tu__gc_unseen(g);
     fiber_arrive(&g->fiber);
     run_after(m);
+    if (unseen)
+        tu__gc_scan_self(g);
     for (;;) {
         tu__exit(m);
         run_body(g);
@@ -770,7 +777,9 @@ static void sleep_in_poller(struct m *m, struct p *p)
         }
     }
     tu__mem_leave();
+    tu__gc_quiet_begin();
     int n = poll_wait(&p->poll, m->events, POLL_EVENTS_MAX, timeout, NULL);
+    tu__gc_quiet_end();
     tu__mem_return();
     bool was_full = false;
     if (atomic_exchange(&p->asleep, 0) == 1) {
@@ -900,8 +909,10 @@ static void machine_idle(struct m *m)
     tu__sched.idle_ms = m;
     tu__unlock(&tu__sched.lock);
     tu__mem_leave();
+    tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__gc_quiet_end();
     tu__mem_return();
     m->p = m->next_p;
 }
@@ -929,8 +940,10 @@ static struct g *wait_for_pinned(struct m *m)
     if (p && tu__start_machine(p) < 0)
         atomic_store_explicit(&p->m, NULL, memory_order_release);
     tu__mem_leave();
+    tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)
         (void)futex_wait(&m->wake, 0, -1);
+    tu__gc_quiet_end();
     tu__mem_return();
     m->p = m->next_p;
     return m->pinned;
@@ -1091,6 +1104,7 @@ start_goroutine(void (*entry)(void), unsigned count, const uintptr_t *words,
         g->inherited = g->cancel = tu__cancel_current();
         if (g->cancel && tu__cancel_retain)
             tu__cancel_retain(g->cancel);
+        tu__gc_born(g);
         g->alive = true;
         goroutine_prepare(g, goroutine_main);
         if (p) {
@@ -1177,22 +1191,4 @@ void tu_unpin(void)
     if (--m->g->pins == 0)
         unpin(m, m->g);
     tu__exit(m);
-}
-
-void tu_nopark_begin(void)
-{
-#ifdef TU_DEBUG
-    struct m *m = tu__m();
-    if (m && m->g)
-        m->g->nopark++;
-#endif
-}
-
-void tu_nopark_end(void)
-{
-#ifdef TU_DEBUG
-    struct m *m = tu__m();
-    if (m && m->g)
-        m->g->nopark--;
-#endif
 }

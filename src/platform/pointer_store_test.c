@@ -1,0 +1,55 @@
+/* The store that asks first: where a stopped thread goes on. */
+#include "platform/pointer_store.h"
+#include "support/testing.h"
+
+void tu__gc_set(void *slot, const void *value); /* of tuco/gc.h, a floor above */
+extern const char begin[] __asm__("tu__gc_set");
+extern const char end[] __asm__("tu__gc_set_done");
+
+static void *slow_slot;
+static const void *slow_value;
+
+static void slow(void *slot, const void *value)
+{
+    slow_slot = slot;
+    slow_value = value;
+}
+
+TEST(pointer_store, stores_or_asks)
+{
+    void *cell = NULL;
+    int object = 0;
+    tu__gc_set(&cell, &object);
+    CHECK(cell == &object);
+    tu__store_slow = slow;
+    tu__store_guard = 1;
+    tu__gc_set(&cell, NULL);
+    tu__store_guard = 0;
+    CHECK(cell == &object && slow_slot == &cell && !slow_value);
+}
+
+TEST(pointer_store, notes_where)
+{
+    static char memory[16 << CARD_SHIFT] __attribute__((aligned(1 << CARD_SHIFT)));
+    static uint8_t cards[16];
+    void *outside = NULL;
+    tu__card_base = (uintptr_t)memory;
+    tu__card_table = cards;
+    tu__card_limit = sizeof memory;
+    tu__gc_set(memory + (3 << CARD_SHIFT) + 8, memory);
+    tu__gc_set(memory + sizeof memory - 8, memory);
+    tu__gc_set(&outside, memory);
+    tu__card_limit = 0;
+    tu__gc_set(memory, memory);
+    for (int i = 0; i < 16; i++)
+        CHECK_EQ(cards[i], i == 3 || i == 15);
+}
+
+TEST(pointer_store, begins_again_between_question_and_store)
+{
+    for (const char *at = begin - 2; at < end + 2; at++) {
+        uintptr_t pc = (uintptr_t)at;
+        pointer_store_again(&pc);
+        CHECK_EQ(pc, (uintptr_t)(at > begin && at < end ? begin : at));
+    }
+}
