@@ -53,34 +53,6 @@ static enum rdb_result give_up(struct rdb_packed *p, enum rdb_result result)
 
 /* ---- listpack ---- */
 
-/* Bytes of an integer as an element. */
-static size_t integer_size(int64_t v)
-{
-    return v >= 0 && v <= 127                      ? 2
-           : v >= -4096 && v <= 4095               ? 3
-           : v >= INT16_MIN && v <= INT16_MAX      ? 4
-           : v >= -(1 << 23) && v <= (1 << 23) - 1 ? 5
-           : v >= INT32_MIN && v <= INT32_MAX      ? 6
-                                                   : 10;
-}
-
-/* True if every element lies as the store would write it; counts them. */
-static bool is_canonical(struct packed p, size_t *count)
-{
-    *count = 0;
-    for (size_t at = packed_first(p), next; at < p.size; at = next, ++*count) {
-        struct packed_item item;
-        packed_get(p, at, &item);
-        next = packed_next(p, at);
-        if (item.is_integer ? next - at != integer_size(item.integer)
-                            : next - at != packed_item_size(item.bytes))
-            return false;
-    }
-    uint16_t said;
-    memcpy(&said, p.bytes, sizeof said);
-    return said == (*count < PACKED_UNCOUNTED ? *count : PACKED_UNCOUNTED);
-}
-
 static enum rdb_result rewrite(struct packed p, struct rdb_packed *out)
 {
     if (!rdb_packed_begin(out))
@@ -97,16 +69,21 @@ static enum rdb_result rewrite(struct packed p, struct rdb_packed *out)
 enum rdb_result rdb_packed_of_listpack(struct slice bytes, struct rdb_packed *out)
 {
     uint32_t total;
+    uint16_t said;
     size_t count;
+    bool canonical;
     if (bytes.size < PACKED_HEAD + LISTPACK_FRAME)
         return RDB_BAD;
     memcpy(&total, bytes.data, sizeof total);
     struct packed p =
         packed_from((const unsigned char *)bytes.data + LISTPACK_HEAD, bytes.size - LISTPACK_FRAME);
     if (total != bytes.size || (unsigned char)bytes.data[bytes.size - 1] != 0xff ||
-        !packed_is_valid(p))
+        !packed_check(p, &count, &canonical))
         return RDB_BAD;
-    if (!is_canonical(p, &count))
+    memcpy(&said, p.bytes, sizeof said);
+    if (said != PACKED_UNCOUNTED && said != count)
+        return RDB_BAD;
+    if (!canonical || (said == PACKED_UNCOUNTED && count < PACKED_UNCOUNTED))
         return rewrite(p, out);
     *out = (struct rdb_packed){.view = p, .count = count};
     return RDB_OK;

@@ -1,8 +1,8 @@
 /* rdb_payload.c - see rdb_payload.h. */
 #include "persist/rdb_payload.h"
 
-#include "base/crc64.h"
 #include "persist/rdb_format.h"
+#include "platform/crc64_fast.h"
 #include "store/shard.h"
 
 void rdb_payload_write(struct rdb_writer *w, const struct entry *e)
@@ -10,7 +10,7 @@ void rdb_payload_write(struct rdb_writer *w, const struct entry *e)
     rdb_value_write(w, e);
     rdb_write_number(w, RDB_VERSION, 2);
     if (!w->failed)
-        rdb_write_number(w, crc64(0, w->bytes, w->size), 8);
+        rdb_write_number(w, crc64_fast(0, w->bytes, w->size), 8);
 }
 
 bool rdb_payload_check(struct slice payload, struct slice *body)
@@ -24,7 +24,7 @@ bool rdb_payload_check(struct slice payload, struct slice *body)
         return false;
     bool known = (version >= 1 && version <= RDB_VERSION_SHARED) ||
                  (version >= RDB_VERSION_OWN_MIN && version <= RDB_VERSION);
-    return known && crc == crc64(0, payload.data, payload.size - 8);
+    return known && crc == crc64_fast(0, payload.data, payload.size - 8);
 }
 
 enum store_result rdb_payload_dump(struct transaction *tx, struct store_key key,

@@ -158,18 +158,19 @@ void rdb_write_string(struct rdb_writer *w, struct slice s)
 void rdb_write_listpack(struct rdb_writer *w, struct packed p)
 {
     unsigned char near[256];
-    size_t size = p.size + LISTPACK_FRAME + (p.bare ? packed_sizes(p) : 0);
-    unsigned char *frame = size <= sizeof near ? near : tu_alloc(size);
+    size_t size = p.size + LISTPACK_FRAME;
+    size_t room = size + (p.bare ? PACKED_SIZES_MAX * packed_count(p) : 0);
+    unsigned char *frame = room <= sizeof near ? near : tu_alloc(room);
     if (!frame) {
         w->failed = true;
         return;
     }
-    uint32_t total = (uint32_t)size;
-    memcpy(frame, &total, LISTPACK_HEAD);
     if (p.bare)
-        packed_dress(frame + LISTPACK_HEAD, p);
+        size = packed_dress(frame + LISTPACK_HEAD, p) + LISTPACK_FRAME;
     else
         memcpy(frame + LISTPACK_HEAD, p.bytes, p.size);
+    uint32_t total = (uint32_t)size;
+    memcpy(frame, &total, LISTPACK_HEAD);
     frame[size - 1] = 0xff;
     rdb_write_string(w, (struct slice){(const char *)frame, size});
     if (frame != near)

@@ -672,11 +672,20 @@ static void free_item(const struct hash_table *t, struct entry *item)
         entry_free(item);
 }
 
+static void prefetch_items(const struct hash_table *t, const struct hash_bucket *b)
+{
+    for (uint32_t set = bucket_occupied(b); set; set &= set - 1)
+        __builtin_prefetch(bucket_entry(t, b, (uint32_t)__builtin_ctz(set)), 1);
+}
+
 static void free_segment_items(const struct hash_table *t, struct hash_segment s)
 {
-    for (uint32_t i = 0; i < s.size; i++)
+    for (uint32_t i = 0; i < s.size; i++) {
+        if (i + 1 < s.size)
+            prefetch_items(t, &s.buckets[i + 1]);
         for (uint32_t set = bucket_occupied(&s.buckets[i]); set; set &= set - 1)
             free_item(t, bucket_entry(t, &s.buckets[i], (uint32_t)__builtin_ctz(set)));
+    }
     tu_free(s.buckets);
 }
 

@@ -21,7 +21,7 @@ FILE = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
 NOT_THERE = {
     "access control lists": "acl",
     "client-side caching": "client|caching client|tracking",
-    "cluster": "asking cluster clusterscan readonly readwrite",
+    "cluster": "cluster clusterscan",
     "modules": "module",
     "monitor": "monitor",
     "persistence": "bgrewriteaof bgsave save",

@@ -3,10 +3,12 @@
 #include <tuco/map.h>
 
 #include "base/random.h"
+#include "runtime/gc/collector.h"
 #include "support/child.h"
 #include "support/testing.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 TU_TYPE(int);
@@ -29,7 +31,7 @@ TU_MAP(named, tu_string, node_ref);
 TU_MAP(points, point, int);
 TU_MAP(by_node, node_ref, int);
 
-enum { KEYS = 3000 };
+enum { MODEL_KEYS = 3000 };
 
 static node *make(long value)
 {
@@ -42,7 +44,7 @@ static node *make(long value)
 /* Random changes, and the same to an array; everything is compared now and then. */
 static void against_model(uint64_t seed, long keys, int steps)
 {
-    static long model[KEYS];
+    static long model[MODEL_KEYS];
     struct random_state r;
     random_init(&r, seed);
     for (long k = 0; k < keys; k++)
@@ -87,7 +89,7 @@ static void against_model(uint64_t seed, long keys, int steps)
 TEST(map, random_changes)
 {
     for (uint64_t seed = 1; seed <= 20; seed++)
-        against_model(seed, seed % 4 == 0 ? 10 : seed % 4 == 1 ? 100 : KEYS, 20000);
+        against_model(seed, seed % 4 == 0 ? 10 : seed % 4 == 1 ? 100 : MODEL_KEYS, 20000);
 }
 
 GO_TIMEOUT_TEST(map, strings_to_objects, 60)
@@ -117,6 +119,54 @@ GO_TIMEOUT_TEST(map, strings_to_objects, 60)
     CHECK(tu_map_get(named, m, TU_STRING("name 1")) == NULL);
 }
 
+/* A cycle at every claim of pages, what is freed overwritten. */
+static void under_torture(bool generations)
+{
+    static char text[20];
+    static long model[400];
+    struct random_state r;
+    random_init(&r, 5);
+    tu_gc_set_generations(generations);
+    tu__gc_torture(1);
+    named *m = tu_make_map(named, 0);
+    for (int i = 0; i < 20000; i++) {
+        long k = (long)random_below(&r, 400);
+        snprintf(text, sizeof text, "key %ld", k);
+        tu_string key = tu_make_string(text, strlen(text));
+        if (random_below(&r, 3) == 0) {
+            CHECK(tu_map_delete(named, m, key) == (model[k] != 0));
+            model[k] = 0;
+        } else {
+            model[k] = i + 1;
+            CHECK_EQ(tu_map_set(named, m, key, make(i + 1)), 0);
+        }
+        k = (long)random_below(&r, 400);
+        snprintf(text, sizeof text, "key %ld", k);
+        node *const *found = tu_map_get(named, m, ((tu_string){text, strlen(text)}));
+        CHECK(found ? (*found)->value == model[k] : model[k] == 0);
+    }
+    tu_gc();
+    size_t seen = 0;
+    tu_map_each(named, m, e)
+    {
+        CHECK((*e.value)->value == model[atol(e.key->at + 4)]);
+        seen++;
+    }
+    CHECK(seen == tu_map_count(m));
+    tu__map_verify(&m->map);
+    tu__gc_torture(0);
+}
+
+GO_TIMEOUT_TEST(map, under_torture, 60)
+{
+    under_torture(false);
+}
+
+GO_TIMEOUT_TEST(map, under_torture_with_generations, 60)
+{
+    under_torture(true);
+}
+
 TEST(map, other_keys)
 {
     points *m = tu_make_map(points, 10);
@@ -144,7 +194,7 @@ TEST(map, changes_while_it_is_walked)
 {
     for (uint64_t seed = 1; seed <= 50; seed++) {
         struct random_state r;
-        static unsigned char seen[KEYS], gone[KEYS];
+        static unsigned char seen[MODEL_KEYS], gone[MODEL_KEYS];
         random_init(&r, seed);
         memset(seen, 0, sizeof seen);
         memset(gone, 0, sizeof gone);
@@ -158,7 +208,7 @@ TEST(map, changes_while_it_is_walked)
             long k = *e.key;
             CHECK(k == *e.value && !gone[k] && !seen[k]);
             seen[k] = 1;
-            for (uint64_t i = random_below(&r, 6); i > 0 && next < KEYS; i--, next++)
+            for (uint64_t i = random_below(&r, 6); i > 0 && next < MODEL_KEYS; i--, next++)
                 CHECK_EQ(tu_map_set(numbers, m, next, next), 0);
             long victim = (long)random_below(&r, (uint64_t)next);
             if (tu_map_delete(numbers, m, victim))

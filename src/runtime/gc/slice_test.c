@@ -2,6 +2,7 @@
 #include <tuco/gc.h>
 #include <tuco/slice.h>
 
+#include "runtime/gc/collector.h"
 #include "support/child.h"
 #include "support/testing.h"
 
@@ -81,7 +82,7 @@ TEST(slice, append_all_and_copy)
 }
 
 /* Fields of objects: what the holder's slices hold lives, and is whole after collections. */
-GO_TEST(slice, elements_live)
+static void elements_live(void)
 {
     holder *h = tu_new(holder);
     REQUIRE(h);
@@ -103,6 +104,21 @@ GO_TEST(slice, elements_live)
     CHECK_EQ(h->items.length, 0);
     for (int i = 0; i < 10; i++) /* a part keeps the array, and all in it */
         CHECK_EQ(tu_at(tail, (size_t)i)->value, 1990 + i);
+}
+
+GO_TEST(slice, elements_live)
+{
+    elements_live();
+}
+
+GO_TIMEOUT_TEST(slice, elements_live_under_torture, 60)
+{
+    tu__gc_torture(1);
+    tu_gc_set_generations(true);
+    elements_live();
+    tu_gc_set_generations(false);
+    elements_live();
+    tu__gc_torture(0);
 }
 
 TEST(slice, no_memory_changes_nothing)

@@ -397,7 +397,7 @@ static bool check_query(struct call *call, const struct query *q)
 /* ---- what is found ---- */
 
 struct hit {
-    struct slice member; /* a copy */
+    struct slice member; /* a copy; while hits are collected, size only */
     double score, distance;
     struct geo_position position;
 };
@@ -405,32 +405,51 @@ struct hit {
 struct hits {
     struct hit *all;
     size_t count, capacity;
+    char *texts; /* of the members, one after the other */
+    size_t texts_size, texts_capacity;
     uint64_t most; /* 0: no limit */
     double unit;
     bool failed;
 };
 
+/* Doubles until `need` units fit. False: out of memory, nothing changed. */
+static bool make_room(void **block, size_t *capacity, size_t need, size_t unit)
+{
+    size_t wanted = *capacity ? *capacity : 16;
+    if (need <= *capacity)
+        return true;
+    while (wanted < need)
+        wanted *= 2;
+    void *moved = tu_realloc(*block, wanted * unit);
+    if (!moved)
+        return false;
+    *block = moved;
+    *capacity = wanted;
+    return true;
+}
+
 static bool keep(void *context, const struct geo_point *p)
 {
     struct hits *h = context;
-    if (h->count == h->capacity) {
-        size_t capacity = h->capacity ? 2 * h->capacity : 16;
-        struct hit *all = tu_realloc(h->all, capacity * sizeof *all);
-        h->failed = !all;
-        if (h->failed)
-            return false;
-        h->all = all;
-        h->capacity = capacity;
-    }
-    char *copy = tu_alloc(p->member.size + 1);
-    h->failed = !copy;
+    size_t size = p->member.size;
+    h->failed = !make_room((void **)&h->all, &h->capacity, h->count + 1, sizeof *h->all) ||
+                !make_room((void **)&h->texts, &h->texts_capacity, h->texts_size + size, 1);
     if (h->failed)
         return false;
-    if (p->member.size)
-        memcpy(copy, p->member.data, p->member.size);
-    h->all[h->count++] =
-        (struct hit){{copy, p->member.size}, p->score, p->distance_m / h->unit, p->position};
+    if (size > 0)
+        memcpy(h->texts + h->texts_size, p->member.data, size);
+    h->texts_size += size;
+    h->all[h->count++] = (struct hit){{NULL, size}, p->score, p->distance_m / h->unit, p->position};
     return h->most == 0 || h->count < h->most;
+}
+
+static void point_at_texts(struct hits *h)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < h->count; i++) {
+        h->all[i].member.data = h->all[i].member.size ? h->texts + at : "";
+        at += h->all[i].member.size;
+    }
 }
 
 static int nearest(const void *a, const void *b)
@@ -508,6 +527,7 @@ static void answer(struct call *call, const struct query *q)
     int order = q->order ? q->order : q->count && !q->any ? 1 : 0;
     if (q->v.f.entry)
         geo_search(&q->v, &q->shape, keep, &h);
+    point_at_texts(&h);
     if (order && h.count > 1)
         qsort(h.all, h.count, sizeof *h.all, order > 0 ? nearest : farthest);
     size_t count = q->count && (uint64_t)q->count < h.count ? (size_t)q->count : h.count;
@@ -517,8 +537,7 @@ static void answer(struct call *call, const struct query *q)
         store_hits(call, q, &h, count);
     else
         tell_hits(call, q, &h, count);
-    for (size_t i = 0; i < h.count; i++)
-        tu_free((char *)h.all[i].member.data);
+    tu_free(h.texts);
     tu_free(h.all);
 }
 

@@ -204,7 +204,7 @@ static void run_doctor(struct call *call)
             continue;
         latency_summarize(&series, now, &s);
         text_addf(&t,
-                  "%d. %s: %zu spikes, %" PRId64 " ms in the mean (give or take %" PRId64
+                  "%d. %s, seen %zu times: %" PRId64 " ms in the mean (give or take %" PRId64
                   " ms), one every %.2f seconds. The worst ever took %" PRId64 " ms.\n",
                   ++number, latency_event_name(event), series.count, s.mean_ms, s.deviation_ms,
                   s.period_s, series.max_ms);

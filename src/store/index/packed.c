@@ -80,7 +80,7 @@ static size_t element_size(const unsigned char *b, size_t available)
     return h.size == 0 ? 0 : h.size + h.text;
 }
 
-size_t packed_next_slow(struct packed p, size_t at)
+static size_t next_of_long(struct packed p, size_t at)
 {
     size_t size = element_size(p.bytes + at, p.size - at);
     tu_assert(at < p.size && size > 0);
@@ -93,6 +93,23 @@ static size_t prev_of_bare(struct packed p, size_t at)
     for (size_t next = PACKED_HEAD; next < at; next = packed_next(p, next))
         before = next;
     return before;
+}
+
+/* The same as packed_next, with the sizes of integers at hand. */
+static inline size_t next_of(struct packed p, size_t at)
+{
+    static const uint8_t integer_sizes[16] = {[1] = 3, [2] = 4, [3] = 5, [4] = 9};
+    unsigned b = p.bytes[at];
+    if (b < 0xc0)
+        return at + 2 - p.bare + (b >= 0x80 ? b & 0x3f : 0);
+    if (b < 0xe0)
+        return at + 3 - p.bare;
+    return b > 0xf0 ? at + integer_sizes[b & 15] + 1 - p.bare : next_of_long(p, at);
+}
+
+size_t packed_next_slow(struct packed p, size_t at)
+{
+    return next_of(p, at);
 }
 
 size_t packed_prev(struct packed p, size_t at)
@@ -144,14 +161,18 @@ size_t packed_seek(struct packed p, int64_t index)
     return at;
 }
 
-/* A little-endian signed integer of `size` bytes. */
+/* A little-endian signed integer of 2, 3, 4 or 8 bytes. */
 static int64_t load_signed(const unsigned char *b, size_t size)
 {
-    uint64_t v = 0;
-    for (size_t i = size; i-- > 0;)
-        v = v << 8 | b[i];
-    unsigned unused = (unsigned)(64 - 8 * size);
-    return (int64_t)(v << unused) >> unused;
+    int64_t v64;
+    int32_t v32;
+    int16_t v16;
+    switch (size) {
+    case 2: memcpy(&v16, b, sizeof v16); return v16;
+    case 3: return b[0] | b[1] << 8 | (int8_t)b[2] * 65536;
+    case 4: memcpy(&v32, b, sizeof v32); return v32;
+    default: memcpy(&v64, b, sizeof v64); return v64;
+    }
 }
 
 void packed_get(struct packed p, size_t at, struct packed_item *out)
@@ -208,7 +229,7 @@ static inline size_t step_on(struct packed p, size_t at, size_t step, size_t *ju
 {
     size_t next = at, guess = at + *jump;
     for (size_t i = 0; i < step && next < p.size; i++)
-        next = packed_next(p, next);
+        next = next_of(p, next);
     if (__builtin_expect(next != guess, 0)) {
         *jump = next - at;
         guess = next;
@@ -395,6 +416,48 @@ unsigned char *packed_write_integer(unsigned char *to, int64_t value)
     return write_tail(to + size, size);
 }
 
+/* ---- bytes from elsewhere ---- */
+
+/* An element of another form than short integers and strings, at `at`: its end, or 0. */
+static size_t check_long(struct packed p, size_t at, bool *canonical)
+{
+    size_t size = element_size(p.bytes + at, p.size - at), back, tail = tail_size(size);
+    struct packed_item item;
+    int64_t integer;
+    if (size == 0 || size + tail > p.size - at ||
+        read_tail(p.bytes + at + size + tail, size + tail, &back) != tail || back != size)
+        return 0;
+    packed_get(p, at, &item);
+    if (item.is_integer)
+        *canonical &= size + tail == packed_integer_size(item.integer);
+    else
+        *canonical &=
+            !as_integer(item.bytes, &integer) && size + tail == packed_item_size(item.bytes);
+    return at + size + tail;
+}
+
+bool packed_check(struct packed p, size_t *count, bool *canonical)
+{
+    *count = 0;
+    *canonical = true;
+    if (p.size < PACKED_HEAD)
+        return false;
+    for (size_t at = PACKED_HEAD, next; at < p.size; at = next, ++*count) {
+        const unsigned char *b = p.bytes + at;
+        size_t text = b[0] & 0x3f;
+        next = at + 2 + (b[0] < 0x80 ? 0 : text);
+        if (b[0] < 0xc0 && next <= p.size && p.bytes[next - 1] == next - at - 1) {
+            int64_t integer;
+            bool numeric = b[0] >= 0x80 && text > 0 && b[1] <= '9' && b[1] >= '-';
+            if (numeric && as_integer((struct slice){(const char *)b + 1, text}, &integer))
+                *canonical = false;
+        } else if ((next = check_long(p, at, canonical)) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* ---- with and without sizes ---- */
 
 /* Copies `size` bytes, in one go where 16 may be read and written. */
@@ -417,9 +480,9 @@ size_t packed_sizes(struct packed p)
     return bytes;
 }
 
-void packed_dress(unsigned char *to, struct packed p)
+size_t packed_dress(unsigned char *to, struct packed p)
 {
-    const unsigned char *from_end = p.bytes + p.size, *to_end = to + p.size;
+    const unsigned char *from_end = p.bytes + p.size, *to_end = to + p.size, *begin = to;
     memcpy(to, p.bytes, PACKED_HEAD);
     to += PACKED_HEAD;
     for (size_t at = packed_first(p), next; at < p.size; at = next) {
@@ -433,6 +496,7 @@ void packed_dress(unsigned char *to, struct packed p)
             to = write_tail(to + size, size);
         }
     }
+    return (size_t)(to - begin);
 }
 
 size_t packed_strip(unsigned char *to, struct packed p)

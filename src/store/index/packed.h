@@ -93,10 +93,15 @@ void packed_set_count(unsigned char *bytes, size_t count);
 
 /* How many bytes the sizes would take that a bare packed has not. */
 size_t packed_sizes(struct packed p);
-/* Writes a bare one with the sizes, p.size + packed_sizes(p) bytes. */
-void packed_dress(unsigned char *to, struct packed p);
+enum { PACKED_SIZES_MAX = 5 }; /* for each element */
+/* Writes a bare one with the sizes, p.size + packed_sizes(p) bytes: how many. */
+size_t packed_dress(unsigned char *to, struct packed p);
 /* Writes one with sizes bare: at most p.size - packed_count(p) bytes. Returns how many. */
 size_t packed_strip(unsigned char *to, struct packed p);
+
+/* As packed_is_valid, for bytes with sizes from elsewhere whose count may say anything: *count is what there is, and *canonical,
+ * whether each element is what packed_write would make of it. */
+bool packed_check(struct packed p, size_t *count, bool *canonical);
 
 /* Who owns the bytes. `hole` replaces `removed` bytes at `at` by `inserted` undefined ones and returns
  * the new beginning of all, or NULL: out of memory, nothing has changed. */

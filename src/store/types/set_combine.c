@@ -61,6 +61,15 @@ static void sort_sets(const struct entry **sets, size_t count, bool larger)
     }
 }
 
+static size_t largest_of(const struct sources *s)
+{
+    size_t largest = 0;
+    for (size_t i = 0; i < s->count; i++)
+        if (entry_value_count(s->sets[i]) > largest)
+            largest = entry_value_count(s->sets[i]);
+    return largest;
+}
+
 static bool any_contains(const struct entry *const *sets, size_t count, struct set_member *m)
 {
     for (size_t i = 0; i < count; i++)
@@ -261,6 +270,7 @@ enum store_result set_combine_store(struct transaction *tx, enum set_operator op
     }
     b.made.entry = set_form_new(tx, to.name, &m, 0);
     if (b.made.entry && op == SET_UNION) { /* putting tells members apart */
+        b.failed = !set_form_reserve(tx, &b.made, largest_of(&s));
         for (size_t i = 0; i < s.count && !b.failed; i++) {
             struct set_walk walk;
             set_walk_begin(&walk, s.sets[i]);

@@ -115,7 +115,8 @@ struct entry *set_form_new(struct transaction *tx, struct slice key, struct set_
 
 /* ---- from form to form ---- */
 
-static bool to_table(struct transaction *tx, struct found *f)
+/* With room for `count` members, of which most are to come. */
+static bool to_table_of(struct transaction *tx, struct found *f, size_t count)
 {
     struct set_walk walk;
     struct set_member m;
@@ -123,13 +124,18 @@ static bool to_table(struct transaction *tx, struct found *f)
     if (!t)
         return false;
     set_walk_begin(&walk, f->entry);
-    bool ok = element_table_expect(t, entry_value_count(f->entry));
+    bool ok = element_table_expect(t, count);
     while (ok && set_walk_next(&walk, &m))
         ok = element_table_add(t, set_member_text(&m)) != ELEMENT_NO_MEMORY;
     if (ok && value_become_object(f, ENCODING_TABLE, t))
         return true;
     element_table_free(t);
     return false;
+}
+
+static bool to_table(struct transaction *tx, struct found *f)
+{
+    return to_table_of(tx, f, entry_value_count(f->entry));
 }
 
 /* An intset becomes a packed: never smaller than it. */
@@ -167,6 +173,12 @@ bool set_form_expect(struct transaction *tx, struct found *f, size_t count)
         return true;
     int64_t limit = f->entry->encoding == ENCODING_INTSET ? intset_limit(tx) : packed_limit(tx);
     return count <= (uint64_t)limit || to_table(tx, f);
+}
+
+bool set_form_reserve(struct transaction *tx, struct found *f, size_t count)
+{
+    bool stays_small = count <= (uint64_t)intset_limit(tx) || count <= (uint64_t)packed_limit(tx);
+    return stays_small || to_table_of(tx, f, count);
 }
 
 /* True if an intset and one more text would be a good packed. */

@@ -82,6 +82,8 @@ struct entry *set_form_new(struct transaction *tx, struct slice key, struct set_
                            size_t count);
 /* Makes f's set a table if `count` members will not stay in its form. False: out of memory. */
 bool set_form_expect(struct transaction *tx, struct found *f, size_t count);
+/* The same for a new set that will surely have `count` members, with room for them. */
+bool set_form_reserve(struct transaction *tx, struct found *f, size_t count);
 /* Adds a member. ELEMENT_NO_MEMORY: the same members as before. */
 enum element_added set_form_put(struct transaction *tx, struct found *f, struct set_member *m);
 /* Makes f's set an intset if its members are integers, and few; if memory allows. */

@@ -12,6 +12,9 @@
 #include <tuco/mem.h>
 
 enum { COMES_BACK = ENTRY_INLINE_MAX / 2 };
+/* Who has just made a whole value can free one of this size: its blocks are the next value's, still in the cache, where the
+ * background would bring them back from another thread, later. About 50 us. */
+enum { REPLACED_LAZY_EFFORT = 2048 };
 
 enum store_result value_find(struct transaction *tx, struct store_key key, enum store_type type,
                              enum lookup_how how, struct found *f)
@@ -105,7 +108,7 @@ enum store_result value_put(struct transaction *tx, struct store_key key, struct
     if (!old)
         return shard_insert(tx, tx->db, e, key.hash);
     shard_replace(tx, &f, e, key.hash);
-    if (entry_free_effort(old) > ENTRY_LAZY_EFFORT)
+    if (entry_free_effort(old) > REPLACED_LAZY_EFFORT)
         free_later_entry(old);
     else
         entry_free(old);

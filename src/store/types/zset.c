@@ -23,30 +23,26 @@ static inline struct zset_object *object_of(const struct found *f)
 
 /* ---- the packed form ---- */
 
-/* The number of the pair and where it is. */
-struct pair_at {
-    size_t rank, at;
-};
-
-/* The first pair that is not before (score, member). */
-static struct pair_at packed_place(struct packed p, double score, struct slice member)
+/* True if the pair at `at` is before (score, member). */
+static bool pair_is_before(struct packed p, size_t at, double score, struct slice member)
 {
-    struct pair_at here = {0, packed_first(p)};
-    while (here.at < p.size) {
-        size_t score_at = packed_next(p, here.at);
-        double there = zset_packed_score(p, score_at);
-        if (there > score)
-            break;
-        if (there == score) {
-            struct packed_item name;
-            packed_get(p, here.at, &name);
-            if (score_compare_names(packed_text(&name), member) >= 0)
-                break;
-        }
-        here.at = packed_next(p, score_at);
-        here.rank++;
-    }
-    return here;
+    double there = zset_packed_score(p, packed_next(p, at));
+    if (there != score)
+        return there < score;
+    struct packed_item name;
+    packed_get(p, at, &name);
+    return score_compare_names(packed_text(&name), member) < 0;
+}
+
+/* Where the first pair is that is not before (score, member). Members often come in order: the last pair is asked first. */
+static size_t packed_place(struct packed p, double score, struct slice member)
+{
+    size_t at = packed_first(p);
+    if (at == p.size || pair_is_before(p, packed_prev(p, packed_prev(p, p.size)), score, member))
+        return p.size;
+    while (pair_is_before(p, at, score, member)) /* ends at the last pair at the latest */
+        at = packed_next(p, packed_next(p, at));
+    return at;
 }
 
 static bool packed_put(struct found *f, struct slice member, double score)
@@ -55,7 +51,7 @@ static bool packed_put(struct found *f, struct slice member, double score)
     struct packed p = entry_packed(f->entry);
     struct packed_store store = value_packed_store(f);
     const struct slice pair[2] = {member, zset_packed_text(score, text)};
-    return packed_insert(&store, p, packed_place(p, score, member).at, pair, 2);
+    return packed_insert(&store, p, packed_place(p, score, member), pair, 2);
 }
 
 /* Another score for the pair at `at`: in place if it stays where it is, else a second pair before the first goes, so that
@@ -76,11 +72,11 @@ static bool packed_rescore(struct found *f, size_t at, struct slice member, doub
             return packed_replace(&store, p, packed_next(p, at), zset_packed_text(score, text));
     }
     const struct slice pair[2] = {member, zset_packed_text(score, text)};
-    struct pair_at to = packed_place(p, score, member);
-    if (!packed_insert(&store, p, to.at, pair, 2))
+    size_t to = packed_place(p, score, member);
+    if (!packed_insert(&store, p, to, pair, 2))
         return false;
     struct packed after = entry_packed(f->entry);
-    packed_remove(&store, after, to.at <= at ? at + (after.size - p.size) : at, 2);
+    packed_remove(&store, after, to <= at ? at + (after.size - p.size) : at, 2);
     return true;
 }
 
