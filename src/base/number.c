@@ -176,7 +176,7 @@ bool number_parse_double(struct slice text, double *out)
 static bool is_tie(const char *text, double value)
 {
     long double there = strtold(text, NULL), half = (nextafter(value, INFINITY) - value) / 2;
-    return value < 0x1p62 && fabsl(there - value) == half;
+    return value >= 0x1p53 && value < 0x1p62 && fabsl(there - value) == half;
 }
 
 static int without_zeros(const char *digits, int count)
