@@ -153,6 +153,8 @@ static void call_due(void)
     for (struct cleanup *c; (c = take_due());) {
         void (*fn)(void *) = c->fn;
         void *arg = c->arg;
+        tu__gc_taken(&c->arg,
+                     sizeof c->arg); /* the list may not have been scanned yet, and we were */
         free(c);
         fn(arg);
     }
