@@ -171,6 +171,14 @@ bool number_parse_double(struct slice text, double *out)
     return true;
 }
 
+/* True if the text lies exactly between two whole doubles, of which `value` is one: it reads back as that, but the digest of the peers does
+ * not take it. Only number_format_shortest comes here with whole numbers below 2^62. */
+static bool is_tie(const char *text, double value)
+{
+    long double there = strtold(text, NULL), half = (nextafter(value, INFINITY) - value) / 2;
+    return value >= 0x1p53 && value < 0x1p62 && fabsl(there - value) == half;
+}
+
 static int without_zeros(const char *digits, int count)
 {
     while (count > 1 && digits[count - 1] == '0')
@@ -239,7 +247,7 @@ static int shortest_digits(double value, char digits[18], int *point)
     int precision = value < 2.3e-308 ? 1 : 15; /* denormals have fewer than 15 */
     for (; precision < 17; precision++) {
         snprintf(text, sizeof text, "%.*e", precision - 1, value);
-        if (strtod(text, NULL) == value)
+        if (strtod(text, NULL) == value && !is_tie(text, value))
             break;
     }
     if (precision == 17)

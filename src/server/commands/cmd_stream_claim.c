@@ -145,10 +145,9 @@ static void run_xclaim(struct call *call)
         end++;
     if (!take_claim_options(call, end, &c, &last_id))
         return;
-    if (id_compare(last_id, c.group->last_id) > 0) {
+    bool advanced = id_compare(last_id, c.group->last_id) > 0;
+    if (advanced)
         c.group->last_id = last_id;
-        c.dirty++;
-    }
     if (!find_consumer(&c))
         return;
     struct reply_mark mark = reply_deferred_begin(call->reply);
@@ -157,6 +156,8 @@ static void run_xclaim(struct call *call)
         shown += claim_one(&c, id);
     }
     reply_deferred_array(call->reply, mark, shown);
+    if (c.dirty == 0)
+        c.dirty = advanced; /* else it is told with what was claimed */
     if (c.dirty > 0)
         stream_group_changed(call, handler_first_key(call), c.dirty);
 }

@@ -9,9 +9,10 @@
 
 #include "store/index/score_tree.h"
 
+#include <math.h>
 #include <string.h>
 
-enum { BYTES = 8, FEW = 24 };
+enum { FEW = 24, NAN_MOST = 1000 };
 
 /* Negative numbers are ordered the other way around; -0 equals 0. */
 static uint64_t order_of(double score)
@@ -104,12 +105,37 @@ static void sort_names(struct element_item *items, struct element_item *room, si
         memcpy(items, from, count * sizeof *items);
 }
 
+/* ---- no numbers ---- */
+
+/* A weight of infinity makes NaN of a score of 0, which is before nothing and behind nothing. The peers insert one by one,
+ * looking from the first on, and so does this, for as many as nobody has to wait for. */
+static void insert_each(struct element_item *items, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct element_item moved = items[i];
+        double score = element_score(moved.element);
+        size_t at = 0;
+        for (; at < i; at++) {
+            double there = element_score(items[at].element);
+            if (!(there < score || (there == score && is_after(moved.element, items[at].element))))
+                break;
+        }
+        memmove(&items[at + 1], &items[at], (i - at) * sizeof *items);
+        items[at] = moved;
+    }
+}
+
 void score_sort(struct element_item *items, struct element_item *room, size_t count)
 {
-    bool in_order = true;
+    bool in_order = true, numbers = true;
     for (size_t i = 0; i < count; i++) {
         items[i].word = order_of(element_score(items[i].element));
+        numbers = numbers && !isnan(element_score(items[i].element));
         in_order = in_order && (i == 0 || items[i - 1].word <= items[i].word);
+    }
+    if (!numbers && count <= NAN_MOST) {
+        insert_each(items, count);
+        return;
     }
     if (!in_order && count <= FEW)
         insertion_sort(items, count);
