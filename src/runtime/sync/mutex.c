@@ -11,7 +11,9 @@
  * Starving mode: begins when a waiter that has waited for a millisecond loses once more. Unlock then
  * leaves the word "unlocked and starving", which nobody may take, and hands the lock to the first
  * waiter, which sets LOCKED itself; WOKEN says that it is on its way. Ends when the lock goes to the
- * last waiter, or to one that waited for less than that.
+ * last waiter, or to one that waited for less than that. Who arrives looks at its own half only when it sets
+ * LOCKED, then at the other: if it finds STARVING there it unlocks as anybody does, and queues. The one on its way
+ * waits until it has.
  *
  * Nobody is forgotten:
  *
@@ -23,8 +25,8 @@
  *   By the barrier, unlock's step 3 sees the waiter, or the waiter's step 3 sees the unlock. To pass on is one
  *   compare-and-swap from a word without LOCKED and WOKEN to one with WOKEN, so it happens once when
  *   both do it, and the token waits in the semaphore for whoever comes to sleep there first.
- *   Without step 2, because the half was not 0: it was so when the holder took the lock (an atomic on the same word,
- *   so its step 3 sees no older value), and nobody takes waiters or WOKEN away while LOCKED is set; or its
+ *   Without step 2, because the half was not 0: it was so when the holder took the lock (by a locked instruction,
+ *   so on x86 its step 3 sees no older value; elsewhere it is an atomic on the whole word), and nobody takes waiters or WOKEN away while LOCKED is set; or its
  *   first bit was set since, by a waiter (or spinner) in its own step 2. So one barrier is paid for a whole queue.
  *
  * Spinning: before it parks, a waiter looks again for about a microsecond. A critical section of a
@@ -113,15 +115,23 @@ static void pass_on(struct tu_mutex *m)
     }
 }
 
-/* Woken in starving mode: the lock is ours, the word does not say so yet. */
+/* Woken in starving mode: the lock is ours, the word does not say so yet. LOCKED there is one who has just come, and
+ * leaves again. */
 static void take_over(struct tu_mutex *m, uint64_t state, bool starving)
 {
-    tu_check((state & (LOCKED | WOKEN)) == WOKEN && state >= WAITER,
-             "the mutex at %p is in an impossible state: was it copied, or freed?", (void *)m);
-    uint64_t change_by = LOCKED - WAITER - WOKEN;
-    if (!starving || state / WAITER == 1)
-        change_by -= STARVING;
-    (void)__atomic_add_fetch(&m->state, change_by, __ATOMIC_ACQUIRE);
+    for (uint64_t wanted;; state = __atomic_load_n(&m->state, __ATOMIC_RELAXED)) {
+        tu_check((state & (STARVING | WOKEN)) == (STARVING | WOKEN) && state >= WAITER,
+                 "the mutex at %p is in an impossible state: was it copied, or freed?", (void *)m);
+        if (state & LOCKED) {
+            tu_yield(); /* its thread may have lost the core */
+            continue;
+        }
+        wanted = state + LOCKED - WAITER - WOKEN;
+        if (!starving || state / WAITER == 1)
+            wanted -= STARVING;
+        if (change(m, &state, wanted))
+            return;
+    }
 }
 
 /* What `state` becomes when somebody takes it or queues. */
@@ -139,8 +149,11 @@ static uint64_t after_attempt(uint64_t state, bool starving, bool awake)
     return wanted;
 }
 
-void tu__mutex_lock_slow(struct tu_mutex *m)
+/* `locked`: it has set LOCKED, and then saw STARVING. */
+void tu__mutex_lock_slow(struct tu_mutex *m, bool locked)
 {
+    if (locked)
+        tu_mutex_unlock(m);
     bool starving = false, awake = false, may_spin = spinning_helps();
     int64_t since_ns = 0;
     uint64_t state = __atomic_load_n(&m->state, __ATOMIC_RELAXED);
