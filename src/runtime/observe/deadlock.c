@@ -18,8 +18,9 @@
  *    may write to a descriptor that one reads: 5), but programs that live on their handlers exist.
  *
  * Why the answers still hold when the last one has come: (2) to (4) are asked before and after the others, and must
- * find the same scheduling decisions counted. Threads are counted in between: at that moment no foreign thread
- * exists, and only a goroutine, a handler, a timer or the caller of tu_main could start one. What a foreign
+ * find the same scheduling decisions counted. Threads are counted in between, and once more after the goroutines were
+ * walked: one that had lost its P may have started a thread after the first count, and parked before the walk. At
+ * that moment no foreign thread exists, and only a goroutine, a handler, a timer or the caller of tu_main could start one. What a foreign
  * thread did before it ended is published (program order, and a barrier on all threads before the second
  * look): it lies in a queue, has woken a P, or has run, which shows in (2), in a sleeping P less, or in a
  * decision more. Goroutines are walked in between as well: one that had lost its P and parks only after
@@ -118,7 +119,7 @@ static bool deadlocked(void)
     if (!quiet(&before) || !alone())
         return false;
     goroutine_each(parked_by_goroutines, &all);
-    if (!all)
+    if (!all || !alone())
         return false;
     barrier_all_threads();
     return quiet(&after) && after == before && atomic_load(&watching);
