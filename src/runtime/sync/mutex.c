@@ -29,7 +29,7 @@
  *   so on x86 its step 3 sees no older value; elsewhere it is an atomic on the whole word), and nobody takes waiters or WOKEN away while LOCKED is set; or its
  *   first bit was set since, by a waiter (or spinner) in its own step 2. So one barrier is paid for a whole queue.
  *
- * Spinning: before it parks, a waiter looks again for about a microsecond. A critical section of a
+ * Spinning: before it parks, a waiter looks again for a few microseconds. A critical section of a
  * few hundred nanoseconds is over by then, while parking and waking cost more than that. Only where
  * the holder can be running meanwhile, i.e. on more than one CPU.
  *
@@ -51,7 +51,9 @@
 
 #define STARVING_AFTER_NS TU_MS
 #define SPIN_NS           TU_US
-#define SPIN_PAUSES_MAX   16 /* between two looks; a pause is 5 to 50 ns, by the processor */
+/* Between two looks; a pause is 5 to 50 ns, by the processor. Each look takes the line from the holder: contended,
+ * 16 gave 7.9 ns and 64 6.0 on an EPYC, 45 and 30 on a Xeon. */
+#define SPIN_PAUSES_MAX 64
 
 /* The symbols behind the inline functions, for those who need an address. */
 extern inline void tu_mutex_lock(struct tu_mutex *m);
