@@ -37,37 +37,37 @@ static void thread_ends(void *value)
     tu__unlock(&tu__gc_threads.lock);
 }
 
-static struct gc_thread *take_record_locked(void)
+/* One that is nobody's, or NULL: no memory. */
+static struct gc_thread *find_record_locked(void)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
     if (!threads->has_key)
         threads->has_key = pthread_key_create(&key, thread_ends) == 0;
     struct gc_thread *t = atomic_load_explicit(&threads->all, memory_order_relaxed);
-    while (t && !t->idle)
+    while (t && (!t->idle || t->reserved))
         t = t->next;
-    if (t) {
-        t->idle = false;
+    if (t)
         return t;
-    }
     t = tu__pages_metadata(sizeof *t);
     if (t) {
+        t->idle = true;
         t->next = atomic_load_explicit(&threads->all, memory_order_relaxed);
         atomic_store_explicit(&threads->all, t, memory_order_release);
     }
     return t;
 }
 
-struct gc_thread *tu__gc_thread_here(void)
+/* Makes the record, or if that is NULL one that is nobody's, the calling thread's. */
+static struct gc_thread *become(struct gc_thread *reserved)
 {
-    if (tu__gc_thread_tls != &no_thread)
-        return tu__gc_thread_tls;
     void *low;
     size_t size;
     thread_stack(&low, &size);
     fault_stop_unblock();
     tu__lock(&tu__gc_threads.lock);
-    struct gc_thread *t = take_record_locked();
+    struct gc_thread *t = reserved ? reserved : find_record_locked();
     if (t) {
+        t->idle = t->reserved = false;
         t->id = thread_id();
         t->low = low;
         t->high = (char *)low + size;
@@ -79,10 +79,31 @@ struct gc_thread *tu__gc_thread_here(void)
     return t;
 }
 
-void tu__gc_thread_start(void)
+struct gc_thread *tu__gc_thread_here(void)
 {
-    while (!tu__gc_thread_here())
-        thread_sleep_ns(1000000);
+    return tu__gc_thread_tls != &no_thread ? tu__gc_thread_tls : become(NULL);
+}
+
+struct gc_thread *tu__gc_thread_reserve(void)
+{
+    tu__lock(&tu__gc_threads.lock);
+    struct gc_thread *t = find_record_locked();
+    if (t)
+        t->reserved = true;
+    tu__unlock(&tu__gc_threads.lock);
+    return t;
+}
+
+void tu__gc_thread_unreserve(struct gc_thread *t)
+{
+    tu__lock(&tu__gc_threads.lock);
+    t->reserved = false;
+    tu__unlock(&tu__gc_threads.lock);
+}
+
+void tu__gc_thread_start(struct gc_thread *t)
+{
+    (void)become(t);
 }
 
 int tu_gc_attach(void)
@@ -92,8 +113,10 @@ int tu_gc_attach(void)
 
 void tu__gc_threads_forked(void)
 {
-    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next) {
         t->idle = t != tu__gc_thread_tls;
+        t->reserved = false;
+    }
     if (tu__gc_thread_tls != &no_thread)
         tu__gc_thread_tls->id = thread_id();
 }

@@ -34,7 +34,8 @@ struct gc_thread {
     _Atomic uint64_t active[KEYS / 64]; /* a bit for each slot that ever had a span; own thread */
     struct mark_stack stack;            /* what it has marked; while it is busy */
     struct gc_thread *next;             /* all records; fixed */
-    bool idle;                          /* its thread has ended; under tu__gc_threads.lock */
+    bool idle;                          /* nobody's; under tu__gc_threads.lock */
+    bool reserved;                      /* for a thread that starts; with idle */
     int id;                             /* the kernel's number of the thread */
     const char *low, *high;             /* its stack */
     _Atomic uint32_t busy;              /* nesting of tu__gc_busy; own thread */
@@ -59,8 +60,12 @@ extern struct tu__gc_threads tu__gc_threads;
 extern __thread struct gc_thread *tu__gc_thread_tls __attribute__((tls_model("initial-exec")));
 /* Makes one if there is none: NULL when there is no memory. */
 struct gc_thread *tu__gc_thread_here(void);
-/* The same for a thread that cannot do without: waits until there is memory. */
-void tu__gc_thread_start(void);
+/* For a thread that is about to be started: a record that waits for it, or NULL: no memory; and back, if it was not
+ * started. */
+struct gc_thread *tu__gc_thread_reserve(void);
+void tu__gc_thread_unreserve(struct gc_thread *t);
+/* First thing in that thread: the record is the calling thread's. */
+void tu__gc_thread_start(struct gc_thread *t);
 
 /* In a forked child: of all threads only the calling one is left. */
 void tu__gc_threads_forked(void);

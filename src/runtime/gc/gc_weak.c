@@ -160,11 +160,21 @@ static void call_due(void)
     }
 }
 
-static void *call_due_on_thread(void *unused)
+static void *call_due_on_thread(void *record)
 {
-    tu__gc_thread_start();
+    tu__gc_thread_start(record);
     call_due();
-    return unused;
+    return NULL;
+}
+
+static bool start_thread(void)
+{
+    struct gc_thread *record = tu__gc_thread_reserve();
+    if (record && thread_start(call_due_on_thread, record, 1 << 20, "tuco-cleanups") == 0)
+        return true;
+    if (record)
+        tu__gc_thread_unreserve(record);
+    return false;
 }
 
 static void start_calling(void)
@@ -175,9 +185,7 @@ static void start_calling(void)
     tu__unlock(&weak.lock);
     if (!start)
         return;
-    bool ok = tu__sched.procs
-                  ? tu_go_named("cleanups", call_due) == 0
-                  : thread_start(call_due_on_thread, NULL, 1 << 20, "tuco-cleanups") == 0;
+    bool ok = tu__sched.procs ? tu_go_named("cleanups", call_due) == 0 : start_thread();
     if (ok)
         return;
     tu__lock(&weak.lock);

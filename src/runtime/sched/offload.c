@@ -124,9 +124,9 @@ static bool idle_locked(void)
     return false;
 }
 
-static void *worker(void *unused)
+static void *worker(void *gc_record)
 {
-    tu__gc_thread_start();
+    tu__gc_thread_start(gc_record);
     tu__lock(&pool.lock);
     pool.coming--;
     do {
@@ -140,7 +140,7 @@ static void *worker(void *unused)
     } while (idle_locked());
     pool.threads--;
     tu__unlock(&pool.lock);
-    return unused;
+    return NULL;
 }
 
 /* With one more job in `lane`, are there more that could run than threads on their way? */
@@ -162,7 +162,10 @@ static bool start_thread_locked(void)
     pool.threads++;
     pool.coming++;
     tu__unlock(&pool.lock);
-    bool started = thread_start(worker, NULL, STACK_BYTES, "tuco-call") == 0;
+    struct gc_thread *record = tu__gc_thread_reserve();
+    bool started = record && thread_start(worker, record, STACK_BYTES, "tuco-call") == 0;
+    if (record && !started)
+        tu__gc_thread_unreserve(record);
     tu__lock(&pool.lock);
     if (!started) {
         pool.threads--;

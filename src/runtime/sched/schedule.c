@@ -994,7 +994,7 @@ static void *machine_start(void *arg)
     fiber_init_thread(&m->fiber, low, size);
     fault_thread_init();
     tu__m_tls = m;
-    tu__gc_thread_start();
+    tu__gc_thread_start(m->gc_record);
     m->thread_id = thread_id();
     m->random = (uint64_t)clock_ticks() * 2654435761u | 1;
     m->p = m->next_p;
@@ -1021,12 +1021,18 @@ int tu__start_machine(struct p *p)
     if (!m)
         return -ENOMEM;
     memset(m, 0, sizeof *m);
+    m->gc_record = tu__gc_thread_reserve();
+    if (!m->gc_record) {
+        free(m);
+        return -ENOMEM;
+    }
     m->next_p = p;
     atomic_store(&m->in_runtime, 1);
     atomic_store_explicit(&p->m, m, memory_order_release);
     int rc = thread_start(machine_start, m, 256 << 10, "tuco");
     if (rc < 0) {
         atomic_store_explicit(&p->m, NULL, memory_order_relaxed);
+        tu__gc_thread_unreserve(m->gc_record);
         free(m);
         return rc;
     }

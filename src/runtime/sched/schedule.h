@@ -57,13 +57,14 @@ struct m {
     _Atomic uint32_t lost;       /* LOST_*; see the protocol above */
     void (*after)(void *arg);    /* runs on the next stack, once the old context is saved */
     void *after_arg;
-    void *loop_sp;             /* the scheduler loop's saved stack pointer */
-    bool spinning;             /* counted in sched.spinning: looks for work */
-    _Atomic uint32_t blocking; /* tu_blocking_begin nesting */
-    _Atomic uint32_t wake;     /* futex while in the idle list */
-    struct p *next_p;          /* given with the wake */
-    struct g *pinned;          /* the only goroutine that may run here, or NULL */
-    struct g *handing;         /* picked, but pinned to another M, to which the loop hands this P */
+    struct gc_thread *gc_record; /* for its thread, which starts with it */
+    void *loop_sp;               /* the scheduler loop's saved stack pointer */
+    bool spinning;               /* counted in sched.spinning: looks for work */
+    _Atomic uint32_t blocking;   /* tu_blocking_begin nesting */
+    _Atomic uint32_t wake;       /* futex while in the idle list */
+    struct p *next_p;            /* given with the wake */
+    struct g *pinned;            /* the only goroutine that may run here, or NULL */
+    struct g *handing; /* picked, but pinned to another M, to which the loop hands this P */
     struct m *idle_next;
     struct m *all_next; /* every M; Ms never end */
     int thread_id;      /* the kernel's; 0 until the thread runs */
