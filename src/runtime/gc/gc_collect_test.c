@@ -436,10 +436,10 @@ GO_TEST(gc_collect, the_heap_stays_near_its_goal)
 {
     struct tu_gc_stats s;
     CHECK_EQ(tu_gc_set_percent(100), 100);
-    CHECK(churn((size_t)300 << 20) < (size_t)250 << 20); /* 20 MB where a core is free */
+    CHECK(churn((size_t)300 << 20) < (size_t)64 << 20);
     tu_gc_stats(&s);
-    CHECK(s.cycles >= 1 && s.pause_ns > 0 && s.longest_pause_ns <= s.pause_ns);
-    CHECK(s.freed_bytes > (size_t)50 << 20);
+    CHECK(s.cycles >= 5 && s.pause_ns > 0 && s.longest_pause_ns <= s.pause_ns);
+    CHECK(s.freed_bytes > (size_t)200 << 20);
 }
 
 GO_TEST(gc_collect, off_and_a_limit)
@@ -450,7 +450,7 @@ GO_TEST(gc_collect, off_and_a_limit)
     tu_gc_stats(&s);
     CHECK_EQ(s.cycles, 0);
     CHECK_EQ(tu_gc_set_limit((size_t)60 << 20), 0);
-    CHECK(churn((size_t)300 << 20) < (size_t)280 << 20);
+    CHECK(churn((size_t)300 << 20) < (size_t)200 << 20);
     tu_gc_stats(&s);
     CHECK(s.cycles > 0);
     CHECK_EQ(tu_gc_set_percent(50), -1);
