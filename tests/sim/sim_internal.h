@@ -19,7 +19,7 @@ struct pending_store {
 struct vthread {
     void *sp;
     enum vthread_state state;
-    bool woken; /* how the last wait ended */
+    bool woken;     /* how the last wait ended */
     bool signalled; /* runs the handler when it goes on */
     struct sim_wait wait;
     const char *what; /* it waits in */
@@ -33,7 +33,7 @@ struct vthread {
     unsigned buffered;
     char tls[TLS_BYTES]; /* while it does not run */
     void *specific[KEYS_MAX];
-    const void *low;     /* the stack it was last on */
+    const void *low; /* the stack it was last on */
     size_t size;
     void *fake_stack; /* AddressSanitizer's */
 };
