@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "platform/vm.h"
 #include "runtime/gc/gc_cards.h"
+#include "runtime/gc/gc_shadow.h"
 
 #include <string.h>
 
@@ -125,7 +126,7 @@ static struct span *new_span(size_t pages, bool zero, const struct span *shape)
     struct span *s = tu__pages_take_collected(pages, zero, shape);
     if (!s)
         return NULL;
-    if (!tu__cards_cover()) {
+    if (!tu__cards_cover() || (tu__shadow() && !tu__shadow_cover(s))) {
         tu__pages_give(s);
         return NULL;
     }
@@ -358,6 +359,8 @@ bool tu__collected_next(struct slot *slot)
     slot->next = past;
     atomic_signal_fence(memory_order_seq_cst); /* for a collector that stops us here */
     memset(start, 0, (size_t)(past - first) * slot->block_bytes);
+    if (tu__shadow())
+        tu__shadow_zero(start, (size_t)(past - first) * slot->block_bytes);
     slot->end = start + (size_t)(past - first) * slot->block_bytes;
     return true;
 }
@@ -379,10 +382,15 @@ void *tu__collected_large(const tu_type *type, size_t size)
         if (c->marking)
             born_marked(s, 0, 1);
     }
+    if (s && tu__shadow()) { /* before the collector compares the two */
+        memset(tu__span_start(s), 0, pages << PAGE_SHIFT);
+        tu__shadow_zero(tu__span_start(s), pages << PAGE_SHIFT);
+    }
+    /* volatile: on our stack before a cycle can begin, which would not know it by its span */
+    char *volatile object = s ? tu__span_start(s) : NULL;
     tu__unlock(&c->lock);
     if (!s)
         return NULL;
-    char *object = tu__span_start(s);
     if (!s->zero)
         memset(object, 0,
                pages << PAGE_SHIFT); /* the rest as well: it is scanned, and may be used */

@@ -37,6 +37,7 @@
 #include "runtime/gc/gc_anchor.h"
 #include "runtime/gc/gc_cards.h"
 #include "runtime/gc/gc_phase.h"
+#include "runtime/gc/gc_shadow.h"
 #include "runtime/gc/gc_stacks.h"
 #include "runtime/gc/gc_weak.h"
 #include "runtime/gc/gc_work.h"
@@ -154,7 +155,7 @@ static bool end_marking(uint32_t number)
     gather(number);
     bool ended = nothing_left();
     if (ended) {
-        if (cycle.verify)
+        if (cycle.verify || tu__shadow())
             tu__gc_verify_marks();
         atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
         tu__gc_barrier(false);

@@ -12,6 +12,7 @@
 #include "platform/futex.h"
 #include "platform/thread.h"
 #include "runtime/gc/gc_phase.h"
+#include "runtime/gc/gc_shadow.h"
 #include "runtime/observe/report.h"
 #include "runtime/sched/foreign.h"
 #include "runtime/sched/schedule.h"
@@ -98,11 +99,16 @@ static void configure_locked(void)
     if (atomic_load_explicit(&pace.configured, memory_order_relaxed))
         return;
     const char *percent = getenv("TUCO_GC"), *limit = getenv("TUCO_GC_LIMIT"),
-               *trace = getenv("TUCO_GCTRACE"), *generations = getenv("TUCO_GC_GENERATIONS");
+               *trace = getenv("TUCO_GCTRACE"), *generations = getenv("TUCO_GC_GENERATIONS"),
+               *shadow = getenv("TUCO_GCSHADOW");
     pace.percent = !percent ? 100 : strcmp(percent, "off") == 0 ? -1 : atoi(percent);
     pace.limit = limit ? parse_size(limit) : 0;
     pace.generations = generations && atoi(generations) > 0;
     pace.trace = trace && atoi(trace) > 0;
+    if (shadow && atoi(shadow) > 0) {
+        tu__shadow_begin();
+        tu__gc_barrier(false);
+    }
     set_goal_locked();
     atomic_store_explicit(&pace.configured, true, memory_order_release);
 }

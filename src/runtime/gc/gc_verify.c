@@ -4,6 +4,7 @@
  * left out. What only stacks point to is not looked at: words on them come and go that are no pointers any more.
  */
 #include "runtime/gc/collector.h"
+#include "runtime/gc/gc_shadow.h"
 
 #include "base/check.h"
 #include "platform/vm.h"
@@ -32,6 +33,8 @@ static void verify_span(const struct span *s, const bits *marks)
             const void *missing = tu__mark_missing(object);
             tu_check(!missing, "collector: %p (%s) points to %p, which was not marked", object,
                      s->type ? s->type->name : "an array", missing);
+            if (tu__shadow())
+                tu__shadow_verify(object);
         }
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/gc/gc_cards.h"
 #include "runtime/gc/gc_mark.h"
 #include "runtime/gc/gc_phase.h"
+#include "runtime/gc/gc_shadow.h"
 
 #include <string.h>
 
@@ -41,7 +42,11 @@ static void set_slow(void *slot, const void *value)
     struct gc_thread *t = tu__gc_busy_begin();
     if (marking())
         shade(t, __atomic_load_n((const void **)slot, __ATOMIC_RELAXED));
+    if (tu__shadow())
+        tu__shadow_lock();
     __atomic_store_n((const void **)slot, value, __ATOMIC_RELEASE);
+    if (tu__shadow())
+        tu__shadow_note(slot, sizeof value);
     tu__cards_note(slot, sizeof value);
     end(t);
 }
@@ -49,7 +54,7 @@ static void set_slow(void *slot, const void *value)
 void tu__gc_barrier(bool on)
 {
     tu__store_slow = set_slow;
-    __atomic_store_n(&tu__store_guard, on, __ATOMIC_RELAXED);
+    __atomic_store_n(&tu__store_guard, on || tu__shadow(), __ATOMIC_RELAXED);
 }
 
 void tu__gc_shade_words(const void *start, size_t size)
@@ -95,12 +100,16 @@ TU__RACY static void move_words(char *to, const char *from, size_t size)
 static void move_part(const tu_type *type, char *to, const char *from, size_t count)
 {
     struct gc_thread *t = tu__gc_busy_begin();
-    if (marking()) {
+    if (marking())
         shade_elements(t, type, to, count);
+    if (tu__shadow())
+        tu__shadow_lock();
+    if (marking())
         move_words(to, from, count * type->size);
-    } else {
+    else
         memmove(to, from, count * type->size);
-    }
+    if (tu__shadow())
+        tu__shadow_note(to, count * type->size);
     tu__cards_note(to, count * type->size);
     end(t);
 }
@@ -136,7 +145,11 @@ void tu__gc_clear(const tu_type *type, void *at, size_t count)
         struct gc_thread *t = tu__gc_busy_begin();
         if (marking())
             shade_elements(t, type, to, n);
+        if (tu__shadow())
+            tu__shadow_lock();
         memset(to, 0, n * type->size);
+        if (tu__shadow())
+            tu__shadow_note(to, n * type->size);
         end(t);
         count -= n;
     }
