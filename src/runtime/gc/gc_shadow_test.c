@@ -85,10 +85,10 @@ static void large_ones(void)
             pair_ref *row = tu_new_array(pair_ref, count);
             tu_set(&row[count / 2], (pair *)(uintptr_t)row);
             REQUIRE(tu_gc_usable_size((const void *)row) >= count * sizeof *row);
-            pair *pairs = tu_new_array(pair, count);
+            pair *several = tu_new_array(pair, count);
             char *bytes = tu_new_bytes(count);
             memset(bytes, 0xff, count);
-            REQUIRE(tu_gc_owns(bytes + count / 2) && tu_gc_owns(&pairs[count / 2]));
+            REQUIRE(tu_gc_owns(bytes + count / 2) && tu_gc_owns(&several[count / 2]));
         }
 }
 
