@@ -27,6 +27,8 @@ static void shade(struct gc_thread *t, const void *object)
 {
     struct mark_stack own = {0};
     tu__mark(t ? &t->stack : &own, object);
+    if (t)
+        tu__mark_hand_over(&t->stack);
     tu__mark_flush(&own);
 }
 
@@ -58,6 +60,8 @@ void tu__gc_shade_words(const void *start, size_t size)
     struct mark_stack own = {0};
     if (marking())
         tu__mark_words(t ? &t->stack : &own, start, (const char *)start + size);
+    if (t)
+        tu__mark_hand_over(&t->stack);
     tu__mark_flush(&own);
     end(t);
 }
