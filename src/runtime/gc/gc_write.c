@@ -51,7 +51,8 @@ static void set_slow(void *slot, const void *value)
 void tu__gc_barrier(bool on)
 {
     tu__store_slow = set_slow;
-    __atomic_store_n(&tu__store_guard, on, __ATOMIC_RELAXED);
+    uint32_t others = tu__store_guard & ~(uint32_t)STORE_ASKS;
+    __atomic_store_n(&tu__store_guard, others | (on ? STORE_ASKS : 0), __ATOMIC_RELAXED);
 }
 
 void tu__gc_shade_words(const void *start, size_t size)
