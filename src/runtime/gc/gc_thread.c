@@ -2,6 +2,7 @@
 #include "runtime/gc/gc_thread.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/futex.h"
@@ -12,7 +13,7 @@
 #include <pthread.h>
 
 /* SPIN_NS: where each thread has a core, they stand by then. Longer would keep the core from a thread that waits for ours. */
-enum { SPIN_NS = 50000, PATIENCE_NS_LOG = 35 }; /* 34 s */
+enum { SPIN_NS = TU__LIMIT(50000, 0), PATIENCE_NS_LOG = 35 }; /* 34 s */
 /* ThreadSanitizer keeps a signal for the fiber that it came to, which may have left the thread. */
 #ifdef TU__TSAN
 enum { AGAIN_NS = 2000000 };
