@@ -184,6 +184,7 @@ static void stand(struct fault_stop *at)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
     struct gc_thread *t = tu__gc_thread_tls;
+    int64_t now_ns = clock_monotonic_ns();
     uint32_t epoch = atomic_load_explicit(&threads->epoch, memory_order_acquire);
     if (t == &no_thread || epoch % 2 == 0 ||
         atomic_load_explicit(&t->counted, memory_order_acquire) != epoch ||
@@ -196,7 +197,7 @@ static void stand(struct fault_stop *at)
     stand_here(at, t);
     pointer_store_again(at->pc);
     t->at = *at;
-    t->stood_ns = clock_monotonic_ns();
+    t->stood_ns = now_ns;
     atomic_store_explicit(&t->answered, epoch, memory_order_relaxed);
     if (atomic_fetch_sub_explicit(&threads->waiting, 1, memory_order_acq_rel) == 1)
         futex_wake(&threads->waiting, 1);
