@@ -54,8 +54,9 @@ bool tu__cards_cover(void)
 /* World stopped. */
 static void note(bool on)
 {
-    uint32_t others = tu__store_guard & ~(uint32_t)STORE_NOTES;
-    __atomic_store_n(&tu__store_guard, others | (on ? STORE_NOTES : 0), __ATOMIC_RELAXED);
+    uint32_t guard = __atomic_load_n(&tu__store_guard, __ATOMIC_RELAXED);
+    guard = on ? guard | STORE_NOTES : guard & ~(uint32_t)STORE_NOTES;
+    __atomic_store_n(&tu__store_guard, guard, __ATOMIC_RELAXED);
     set_limit(on);
 }
 

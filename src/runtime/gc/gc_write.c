@@ -51,8 +51,9 @@ static void set_slow(void *slot, const void *value)
 void tu__gc_barrier(bool on)
 {
     tu__store_slow = set_slow;
-    uint32_t others = tu__store_guard & ~(uint32_t)STORE_ASKS;
-    __atomic_store_n(&tu__store_guard, others | (on ? STORE_ASKS : 0), __ATOMIC_RELAXED);
+    uint32_t guard = __atomic_load_n(&tu__store_guard, __ATOMIC_RELAXED);
+    guard = on ? guard | STORE_ASKS : guard & ~(uint32_t)STORE_ASKS;
+    __atomic_store_n(&tu__store_guard, guard, __ATOMIC_RELAXED);
 }
 
 void tu__gc_shade_words(const void *start, size_t size)
