@@ -3,6 +3,7 @@
 #include "runtime/sched/schedule.h"
 
 #include "platform/clock.h"
+#include "platform/thread.h"
 
 #include <tuco/go.h>
 
@@ -59,6 +60,13 @@ unsigned tu_maxprocs(void)
     return tu__sched.proc_count;
 }
 
+uint32_t tu__proc_index(void)
+{
+    struct m *m = tu__m();
+    struct p *p = m ? m->p : NULL;
+    return p ? p->index : 0;
+}
+
 size_t tu_goroutines(void)
 {
     uint64_t n = atomic_load_explicit(&tu__sched.foreign_started, memory_order_relaxed) -
@@ -88,6 +96,40 @@ void tu_blocking_end(void)
     struct m *m = tu__m();
     if (m)
         atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu__give_away(struct p *p)
+{
+    if (tu__start_machine(p) < 0)
+        atomic_store_explicit(&p->m, NULL, memory_order_release);
+}
+
+/* Alone, with nothing to watch, it keeps its P: without one each call of the runtime costs more. Where there are fewer cores
+ * than threads that run, it must not be in the way of the P's new thread either: hence the long slice. */
+void tu_step_aside(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    struct p *p = tu__enter(m);
+    if (p && (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0 ||
+              atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) != INT64_MAX ||
+              atomic_load_explicit(&p->fresh_count, memory_order_relaxed) > 0 ||
+              !run_queue_empty(&p->queue))) {
+        m->p = NULL;
+        m->aside = true;
+        tu__give_away(p);
+        thread_long_slice(true);
+    }
+    tu__exit(m);
+}
+
+void tu__end_aside(struct m *m)
+{
+    if (!m->aside)
+        return;
+    m->aside = false;
+    thread_long_slice(false);
 }
 
 void tu_nopark_begin(void)
