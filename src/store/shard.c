@@ -263,14 +263,9 @@ void free_later_entry(struct entry *e)
         entry_free(e);
 }
 
-static void free_detached_aside(struct hash_detached *d)
-{
-    tu_step_aside();
-    hash_detached_free(d);
-}
-
+/* A goroutine a shard: each too short to step aside for, and there are too many of them. */
 void free_later_detached(struct hash_detached *d)
 {
-    if (d && (tu_maxprocs() == 0 || tu_go(free_detached_aside, d) < 0))
+    if (d && (tu_maxprocs() == 0 || tu_go(hash_detached_free, d) < 0))
         hash_detached_free(d);
 }
