@@ -10,11 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
-
-enum { LONG_SLICE_NS = 100000000 };
 
 static _Atomic unsigned started;
 
@@ -124,25 +121,6 @@ _Noreturn void thread_end_process(int status)
 void thread_yield(void)
 {
     sched_yield();
-}
-
-/* The kernel's struct sched_attr, first version; headers of glibc before 2.41 lack it. */
-struct slice_attributes {
-    uint32_t size, policy;
-    uint64_t flags;
-    int32_t nice;
-    uint32_t priority;
-    uint64_t runtime_ns, deadline_ns, period_ns; /* the first is the slice; 0: the kernel's own */
-};
-
-void thread_long_slice(bool wanted)
-{
-    struct slice_attributes a = {0};
-    if (syscall(SYS_sched_getattr, 0, &a, sizeof a, 0) != 0 || a.policy != SCHED_OTHER)
-        return;
-    a.size = sizeof a;
-    a.runtime_ns = wanted ? LONG_SLICE_NS : 0;
-    (void)syscall(SYS_sched_setattr, 0, &a, 0);
 }
 
 void thread_sleep_ns(long long duration_ns)

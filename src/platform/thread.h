@@ -1,7 +1,6 @@
 /* thread.h - OS threads for the scheduler. */
 #pragma once
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <tuco/base.h>
@@ -25,9 +24,6 @@ _Noreturn void thread_end_process(int status);
  * signal n. 0 or -errno. Some 30 us. */
 int thread_census(unsigned *threads, uint64_t *handled) TU_MUST_CHECK;
 void thread_yield(void);
-/* Asks the kernel to let the calling thread run in long slices (100 ms), so that threads which wake preempt it at once;
- * or in ordinary ones again. Its share of the CPU stays what it is. A hint: kernels before 6.12 ignore it. */
-void thread_long_slice(bool wanted);
 void thread_sleep_ns(long long duration_ns);
 /* The caller's stack, for fault reports. */
 void thread_stack(void **low, size_t *size);

@@ -198,8 +198,6 @@ _Noreturn void thread_end_process(int status)
 void thread_signals_save(void) {}
 void thread_signals_restore(void) {}
 
-void thread_long_slice(bool wanted) {}
-
 void thread_yield(void)
 {
     sim_drain();

@@ -3,7 +3,6 @@
 #include "runtime/sched/schedule.h"
 
 #include "platform/clock.h"
-#include "platform/thread.h"
 
 #include <tuco/go.h>
 
@@ -104,8 +103,8 @@ void tu__give_away(struct p *p)
         atomic_store_explicit(&p->m, NULL, memory_order_release);
 }
 
-/* Alone, with nothing to watch, it keeps its P: without one each call of the runtime costs more. Where there are fewer cores
- * than threads that run, it must not be in the way of the P's new thread either: hence the long slice. */
+/* Alone, with nothing to watch, it keeps its P: without one each call of the runtime costs more. Tried: a long slice from the kernel
+ * meanwhile, so that who wakes preempts it; the others' P99 did not fall. */
 void tu_step_aside(void)
 {
     struct m *m = tu__m();
@@ -117,19 +116,9 @@ void tu_step_aside(void)
               atomic_load_explicit(&p->fresh_count, memory_order_relaxed) > 0 ||
               !run_queue_empty(&p->queue))) {
         m->p = NULL;
-        m->aside = true;
         tu__give_away(p);
-        thread_long_slice(true);
     }
     tu__exit(m);
-}
-
-void tu__end_aside(struct m *m)
-{
-    if (!m->aside)
-        return;
-    m->aside = false;
-    thread_long_slice(false);
 }
 
 void tu_nopark_begin(void)

@@ -897,7 +897,6 @@ void tu__enter_slow(struct m *m)
 /* Waits until somebody hands this M a P. */
 static void machine_idle(struct m *m)
 {
-    tu__end_aside(m);
     atomic_store(&m->wake, 0);
     tu__lock(&tu__sched.lock);
     m->idle_next = tu__sched.idle_ms;
@@ -933,7 +932,6 @@ static struct g *wait_for_pinned(struct m *m)
     m->p = NULL;
     if (p)
         tu__give_away(p);
-    tu__end_aside(m);
     tu__mem_leave();
     tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)

@@ -60,7 +60,6 @@ struct m {
     struct gc_thread *gc_record; /* for its thread, which starts with it */
     void *loop_sp;               /* the scheduler loop's saved stack pointer */
     bool spinning;               /* counted in sched.spinning: looks for work */
-    bool aside;                  /* tu_step_aside was called, and it has had no P since */
     _Atomic uint32_t blocking;   /* tu_blocking_begin nesting */
     _Atomic uint32_t wake;       /* futex while in the idle list */
     struct p *next_p;            /* given with the wake */
@@ -194,8 +193,6 @@ int tu__start_machine(struct p *p);
 /* The calling M's P goes to another M, as if the monitor had taken it. The caller has forgotten it (m->p), but is p->m until
  * another is: a P without an M is the monitor's to give away, which it is if no thread can be started. */
 void tu__give_away(struct p *p);
-/* An M that stepped aside is about to wait for a P: it is an ordinary thread again. */
-void tu__end_aside(struct m *m);
 /* Wakes one sleeping P as a spinner, if any sleeps. */
 void tu__wake_one(void);
 
