@@ -97,6 +97,12 @@ TU_API void tu_unpin(void);
 TU_API void tu_blocking_begin(void);
 TU_API void tu_blocking_end(void);
 
+/* Says that the calling goroutine will compute for milliseconds: its P, with all that waits there, goes to another thread
+ * at once instead of after 10 ms. The goroutine keeps its thread and gets a P again when it next parks, yields or returns.
+ * Costs about 10 us, so it pays from a few hundred on; a hint, never needed for correctness. Never parks; locks may be
+ * held. */
+TU_API void tu_step_aside(void);
+
 /* Calls fn(arg) on a thread of a pool, with a stack of 8 MiB, and parks meanwhile: for whatever blocks
  * for long, wants more stack than a goroutine has, or keeps state per thread between its calls
  * (cryptography, databases, getaddrinfo). fn runs on a plain thread: no goroutine, no context.

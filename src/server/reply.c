@@ -10,7 +10,10 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <tuco/go.h>
 #include <tuco/mem.h>
+
+enum { LONG_REPLY = 8192 }; /* elements */
 
 int reply_protocol(const struct reply *r)
 {
@@ -248,8 +251,11 @@ static size_t write_aggregate(const struct reply *r, char *to, char type, size_t
     return write_number(to, type, (int64_t)count);
 }
 
+/* What takes a millisecond and more to write is announced, so that nobody waits behind it. */
 static void aggregate(struct reply *r, char type, size_t count)
 {
+    if (count >= LONG_REPLY)
+        tu_step_aside();
     char *to = reply_room(r, REPLY_HEADER_MAX);
     if (to)
         r->next = to + write_aggregate(r, to, type, count);

@@ -15,6 +15,8 @@
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
+enum { LONG_EFFORT = 8192 }; /* freeing takes about a millisecond */
+
 struct shard_db *shard_db_make(struct keyspace *ks, struct shard *s, uint32_t db)
 {
     struct shard_db *d = shard_db_of(s, db);
@@ -248,12 +250,20 @@ void shard_delete(struct found *f, bool lazy)
 
 /* ---- freeing in the background ---- */
 
+static void free_aside(struct entry *e)
+{
+    if (entry_free_effort(e) >= LONG_EFFORT)
+        tu_step_aside();
+    entry_free(e);
+}
+
 void free_later_entry(struct entry *e)
 {
-    if (tu_maxprocs() == 0 || tu_go(entry_free, e) < 0)
+    if (tu_maxprocs() == 0 || tu_go(free_aside, e) < 0)
         entry_free(e);
 }
 
+/* A goroutine a shard: each too short to step aside for, and there are too many of them. */
 void free_later_detached(struct hash_detached *d)
 {
     if (d && (tu_maxprocs() == 0 || tu_go(hash_detached_free, d) < 0))

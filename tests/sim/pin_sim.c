@@ -12,16 +12,20 @@ static int tokens_out, tokens_in;
 static void do_something(void)
 {
     int v = 1;
-    switch (random_below(7)) {
+    switch (random_below(8)) {
     case 0: tu_yield(); break;
     case 1: EXPECT(tu_sleep(random_between_ns(0, 2 * TU_MS)) == 0, ""); break;
     case 2: thread_sleep_ns(random_between_ns(0, 15 * TU_MS)); break; /* may lose its P */
     case 3: sim_compute(random_between_ns(0, 15 * TU_MS)); break;
-    case 4:
+    case 4: /* gives its P away */
+        tu_step_aside();
+        sim_compute(random_between_ns(0, 3 * TU_MS));
+        break;
+    case 5:
         if (tu_channel_try_send(channel, &v) == 0)
             tokens_out++;
         break;
-    case 5:
+    case 6:
         if (tu_channel_try_recv(channel, &v) == 0)
             tokens_in++;
         break;

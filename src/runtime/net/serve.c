@@ -68,6 +68,17 @@ static void finish(tu_conn *c)
     atomic_fetch_sub_explicit(&tu__sched.serving, 1, memory_order_release);
 }
 
+/* A handler that wants another turn has not done with a long piece of work, and nobody else may be ready yet: before its
+ * next turn the P looks at its descriptors, if it has not for 50 us. */
+static void let_others_in(void)
+{
+    struct m *m = tu__m();
+    struct p *p = tu__enter(m);
+    if (p)
+        atomic_store_explicit(&p->attention, 1, memory_order_relaxed);
+    tu__exit(m);
+}
+
 static void call_handler(struct task *task)
 {
     tu_conn *c = (tu_conn *)((char *)task - offsetof(struct tu_conn, task));
@@ -90,6 +101,8 @@ static void call_handler(struct task *task)
                                                   state & ~(uint32_t)SERVE_ACTIVE,
                                                   memory_order_acq_rel, memory_order_relaxed))
             return; /* idle; from here on another thread may run, and close, the conn */
+    if (again)
+        let_others_in();
     tu__submit(&c->task.run, SUBMIT_BACK);
 }
 

@@ -59,6 +59,13 @@ unsigned tu_maxprocs(void)
     return tu__sched.proc_count;
 }
 
+uint32_t tu__proc_index(void)
+{
+    struct m *m = tu__m();
+    struct p *p = m ? m->p : NULL;
+    return p ? p->index : 0;
+}
+
 size_t tu_goroutines(void)
 {
     uint64_t n = atomic_load_explicit(&tu__sched.foreign_started, memory_order_relaxed) -
@@ -88,6 +95,30 @@ void tu_blocking_end(void)
     struct m *m = tu__m();
     if (m)
         atomic_fetch_sub_explicit(&m->blocking, 1, memory_order_relaxed);
+}
+
+void tu__give_away(struct p *p)
+{
+    if (tu__start_machine(p) < 0)
+        atomic_store_explicit(&p->m, NULL, memory_order_release);
+}
+
+/* Alone, with nothing to watch, it keeps its P: without one each call of the runtime costs more. Tried: a long slice from the kernel
+ * meanwhile, so that who wakes preempts it; the others' P99 did not fall. */
+void tu_step_aside(void)
+{
+    struct m *m = tu__m();
+    if (!m || !m->g)
+        return;
+    struct p *p = tu__enter(m);
+    if (p && (atomic_load_explicit(&p->conns, memory_order_relaxed) > 0 ||
+              atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) != INT64_MAX ||
+              atomic_load_explicit(&p->fresh_count, memory_order_relaxed) > 0 ||
+              !run_queue_empty(&p->queue))) {
+        m->p = NULL;
+        tu__give_away(p);
+    }
+    tu__exit(m);
 }
 
 void tu_nopark_begin(void)

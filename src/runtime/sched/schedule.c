@@ -330,13 +330,6 @@ void tu__submit(struct runnable *r, enum submit_where where)
         tu__exit(m);
 }
 
-uint32_t tu__proc_index(void)
-{
-    struct m *m = tu__m();
-    struct p *p = m ? m->p : NULL;
-    return p ? p->index : 0;
-}
-
 /* ---- leaving and running goroutines ---- */
 
 static inline void run_after(struct m *m)
@@ -843,11 +836,12 @@ static struct runnable *find_runnable(struct m *m)
     for (;;) {
         uint32_t tick = atomic_load_explicit(&p->tick, memory_order_relaxed) + 1;
         atomic_store_explicit(&p->tick, tick, memory_order_relaxed);
+        bool asked = atomic_load_explicit(&p->attention, memory_order_relaxed) != 0;
         atomic_store_explicit(&p->attention, 0, memory_order_relaxed);
         if (atomic_load_explicit(&p->timers.next_ns, memory_order_relaxed) != INT64_MAX)
             (void)tu__timers_run(p, clock_monotonic_ns());
         struct runnable *r = NULL;
-        if (tick % FAIRNESS_TICKS <= 1) {
+        if (asked || tick % FAIRNESS_TICKS <= 1) {
             poll_if_due(m, p);
             r = global_if_due(p);
         }
@@ -936,9 +930,8 @@ static struct g *wait_for_pinned(struct m *m)
 {
     struct p *p = m->p;
     m->p = NULL;
-    /* p->m is ours until another's: a P without an M is the monitor's to give away. */
-    if (p && tu__start_machine(p) < 0)
-        atomic_store_explicit(&p->m, NULL, memory_order_release);
+    if (p)
+        tu__give_away(p);
     tu__mem_leave();
     tu__gc_quiet_begin();
     while (atomic_load_explicit(&m->wake, memory_order_acquire) == 0)

@@ -90,9 +90,10 @@ struct p {
     uint32_t streak;         /* consecutive runs from runnext or fresh */
     struct runnable *free_g; /* dead goroutines, most recent first */
     uint32_t free_count;
-    uint64_t trimmed_ticks;     /* when free_g was last looked through */
-    _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
-    _Atomic uint32_t attention; /* set by the monitor: leave the fast path once */
+    uint64_t trimmed_ticks; /* when free_g was last looked through */
+    _Atomic uint32_t tick;  /* scheduling decisions; the monitor watches it */
+    _Atomic uint32_t
+        attention; /* set by the monitor, or by who gives others a turn: leave the fast path once */
     _Atomic(struct m *) m;
     _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
     _Atomic uint32_t fresh_count;       /* owner writes, the monitor reads */
@@ -189,6 +190,9 @@ uint32_t tu__proc_index(void);
 
 /* Gives P to an idle or a new M. Called by the monitor and at start. 0 or -errno (P still free). */
 int tu__start_machine(struct p *p);
+/* The calling M's P goes to another M, as if the monitor had taken it. The caller has forgotten it (m->p), but is p->m until
+ * another is: a P without an M is the monitor's to give away, which it is if no thread can be started. */
+void tu__give_away(struct p *p);
 /* Wakes one sleeping P as a spinner, if any sleeps. */
 void tu__wake_one(void);
 

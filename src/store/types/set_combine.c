@@ -47,6 +47,14 @@ static enum store_result open_sources(struct transaction *tx, const struct store
     return STORE_OK;
 }
 
+static void announce(const struct sources *s)
+{
+    size_t members = 0;
+    for (size_t i = 0; i < s->count; i++)
+        members += entry_value_count(s->sets[i]);
+    value_long_work(members);
+}
+
 /* Smaller or (`larger`) larger sets to the front. Lists of keys are short. */
 static void sort_sets(const struct entry **sets, size_t count, bool larger)
 {
@@ -198,6 +206,7 @@ enum store_result set_combine(struct transaction *tx, enum set_operator op,
     enum store_result rc = open_sources(tx, keys, count, &first, &s);
     if (rc != STORE_OK)
         return rc;
+    announce(&s);
     each(tx, op, first, &s, visit_member, &visiting);
     close_sources(&s);
     return STORE_OK;
@@ -262,6 +271,7 @@ enum store_result set_combine_store(struct transaction *tx, enum set_operator op
     enum store_result rc = open_sources(tx, keys, count, &first, &s);
     if (rc != STORE_OK)
         return rc;
+    announce(&s);
     set_member_of_integer(&m, 0);
     if (op == SET_INTERSECTION && s.count > 0) {
         sort_sets(s.sets, s.count, false);

@@ -432,6 +432,7 @@ static enum store_result prepare(struct sorting *s, struct transaction *tx, stru
         s->plain_order = false;
         s->alpha = true;
     }
+    value_long_work(s->count);
     if (s->result == STORE_OK && !s->plain_order)
         weigh(s);
     for (size_t i = 0; i < s->count; i++) {

@@ -139,6 +139,14 @@ static void unite_all(struct gathering *g)
         input_each(&g->inputs[g->current], unite, g);
 }
 
+static void announce(const struct zset_input *inputs, size_t count)
+{
+    size_t members = 0;
+    for (size_t i = 0; i < count; i++)
+        members += input_count(&inputs[i]);
+    value_long_work(members);
+}
+
 enum store_result zset_combine(struct transaction *tx, enum zset_operation operation,
                                enum zset_aggregate aggregate, struct zset_input *inputs,
                                size_t count, struct zset_result **out)
@@ -148,6 +156,7 @@ enum store_result zset_combine(struct transaction *tx, enum zset_operation opera
     *out = NULL;
     if (!g.result)
         return STORE_NO_MEMORY;
+    announce(inputs, count);
     if (operation != ZSET_DIFF)
         sort_by_size(inputs, count);
     if (operation == ZSET_UNION)
