@@ -45,6 +45,9 @@ TU_API void tu_listener_release(tu_listener *listener);
 struct tu_address {
     char text[80];
 };
+/* Where the listener listens, with the port that was picked for port 0. 0, or -EINVAL: a unix socket, which is where it
+ * was told to be. Never parks. */
+TU_API TU_MUST_CHECK int tu_listener_address(const tu_listener *listener, struct tu_address *out);
 /* What tu_dial would try for `address`, in its order: the number of addresses written to out, at most
  * `capacity` (and 8), or -EINVAL (malformed, or a unix path), -ENOENT (no such host), -EAGAIN (the
  * name server does not answer now, or no thread), -ENOMEM, or the current context's error. A lookup

@@ -42,6 +42,10 @@ struct tu_scope {
 
 /* Parks until all children have finished; the first error, or 0. More may be started afterwards. */
 TU_API int tu_scope_wait(struct tu_scope *s);
+/* The same for at most timeout_ns: -ETIMEDOUT if children still run then. They go on, the scope is as before, and leaving it
+ * waits for them; to be rid of them, tu_scope_cancel. (A child's own -ETIMEDOUT looks the same; then tu_scope_failed is
+ * not NULL.) */
+TU_API TU_MUST_CHECK int tu_scope_wait_for(struct tu_scope *s, int64_t timeout_ns);
 /* Ends the scope's context with -ECANCELED. Any goroutine of the scope may call it. */
 TU_API void tu_scope_cancel(struct tu_scope *s);
 /* At most n (> 0) children run at once: tu_scope_go then parks until one has finished. To be called before

@@ -34,7 +34,7 @@ void vm_huge_pages(void *address, size_t size, bool wanted);
  * it is touched. NULL if refused. */
 void *vm_reserve_stacks(size_t size);
 
-enum { VM_PARTS_MAX = 64 };
+enum { VM_PARTS_MAX = 256 };
 /* Makes any access to `count` ranges of `size` bytes fault, of which the first is at `first` and each begins
  * `stride` bytes after the one before. On kernels from 6.13 this costs one system call and no mapping of
  * its own (the number of which is limited: vm.max_map_count); on older ones it does. At most VM_PARTS_MAX

@@ -12,7 +12,9 @@
 #include <tuco/scope.h>
 
 #include "base/check.h"
+#include "platform/clock.h"
 #include "runtime/sched/park.h"
+#include "runtime/time/timer.h"
 
 enum { HAS_RESULT = 1 }; /* low bit of the scope's address in the child's first word */
 
@@ -46,12 +48,13 @@ static void finish(struct tu_scope *s)
     if (--s->running == 0) {
         waiter = s->waiter;
         s->waiter = NULL;
+        /* Under the lock: one whose time is up, and who has claimed itself, takes it before it goes. */
+        if (waiter && !tu__sleeper_claim(waiter, 1))
+            waiter = NULL;
     }
     tu__unlock(lock_of(s));
-    if (waiter) {
-        (void)tu__sleeper_claim(waiter, 1);
+    if (waiter)
         tu__sleeper_wake(waiter);
-    }
 }
 
 static void child(uintptr_t scope, uintptr_t function, uintptr_t a, uintptr_t b, uintptr_t c,
@@ -92,8 +95,29 @@ int tu__scope_go(struct tu_scope *s, void (*fn)(void), bool result, unsigned cou
     return rc;
 }
 
-int tu_scope_wait(struct tu_scope *s)
+static void time_is_up(struct tu__timer *timer, void *sleeper)
 {
+    if (tu__sleeper_claim(sleeper, 1))
+        tu__sleeper_wake(sleeper);
+}
+
+/* The caller holds the lock, and has said in s->waiter that it waits. */
+static void park_until(struct tu_scope *s, struct tu__sleeper *sleeper, int64_t deadline_ns)
+{
+    struct tu__timer timer = {0};
+    tu__unlock(lock_of(s));
+    tu__timer_start(&timer, deadline_ns, time_is_up, sleeper);
+    (void)tu__sleeper_park(sleeper, NULL, NULL, TU__WAIT_SCOPE);
+    (void)tu__timer_stop(&timer);
+    tu__lock(lock_of(s));
+    if (s->waiter == sleeper)
+        s->waiter = NULL;
+    tu__unlock(lock_of(s));
+}
+
+static int wait_until(struct tu_scope *s, int64_t deadline_ns)
+{
+    bool timed = deadline_ns != INT64_MAX;
     for (;;) {
         tu__lock(lock_of(s));
         tu_check(!s->ended, "tu_scope_wait: the scope at %p has ended", (void *)s);
@@ -103,11 +127,29 @@ int tu_scope_wait(struct tu_scope *s)
             return error;
         }
         tu_check(!s->waiter, "tu_scope_wait: two goroutines wait for one scope");
+        if (timed && clock_monotonic_ns() >= deadline_ns) {
+            tu__unlock(lock_of(s));
+            return -ETIMEDOUT;
+        }
         struct tu__sleeper sleeper;
-        tu__sleeper_init_for(&sleeper, false, s);
+        tu__sleeper_init_for(&sleeper, timed, s);
         s->waiter = &sleeper;
-        tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_SCOPE);
+        if (timed)
+            park_until(s, &sleeper, deadline_ns);
+        else
+            tu__sleeper_park_lock(&sleeper, lock_of(s), TU__WAIT_SCOPE);
     }
+}
+
+int tu_scope_wait(struct tu_scope *s)
+{
+    return wait_until(s, INT64_MAX);
+}
+
+int tu_scope_wait_for(struct tu_scope *s, int64_t timeout_ns)
+{
+    int64_t now_ns = clock_monotonic_ns();
+    return wait_until(s, timeout_ns >= INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns);
 }
 
 void tu_scope_cancel(struct tu_scope *s)

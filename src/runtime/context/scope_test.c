@@ -31,6 +31,43 @@ GO_TEST(scope, joins_at_the_end)
     }
 }
 
+static int sleep_then(int64_t ns, int result)
+{
+    return tu_sleep(ns) < 0 ? -ECANCELED : result;
+}
+
+GO_TEST(scope, waits_for_a_time)
+{
+    tu_scope(s) {
+        CHECK_EQ(tu_scope_wait_for(&s, 0), 0); /* nobody to wait for */
+        tu_scope_go(&s, sleep_then, (int64_t)10 * TU_S, 0);
+        CHECK_EQ(tu_scope_wait_for(&s, 0), -ETIMEDOUT);
+        int64_t began = tu_now();
+        CHECK_EQ(tu_scope_wait_for(&s, 5 * TU_MS), -ETIMEDOUT);
+        CHECK(tu_now() - began >= 5 * TU_MS);
+        CHECK(tu_scope_failed(&s) == NULL);
+        tu_scope_cancel(&s);
+        CHECK_EQ(tu_scope_wait_for(&s, INT64_MAX), -ECANCELED);
+    }
+    tu_scope(t) {
+        tu_scope_go(&t, sleep_then, (int64_t)TU_MS, -ENOENT);
+        CHECK_EQ(tu_scope_wait_for(&t, 60 * TU_S), -ENOENT);
+    }
+}
+
+/* The last child ends just when the time is up: neither is lost, and nobody touches the other's stack. */
+GO_TEST(scope, time_is_up_as_the_last_child_ends)
+{
+    for (int i = 0; i < 300; i++) {
+        tu_scope(s) {
+            tu_scope_go(&s, sleep_then, (int64_t)(100 + i % 7) * TU_US, 0);
+            int rc = tu_scope_wait_for(&s, (100 + i % 5) * TU_US);
+            CHECK(rc == 0 || rc == -ETIMEDOUT);
+            CHECK_EQ(tu_scope_wait(&s), 0);
+        }
+    }
+}
+
 static int out_by_return(void)
 {
     tu_scope(s) {

@@ -353,6 +353,23 @@ GO_TEST(conn, refused_and_malformed)
     CHECK_EQ(tu_listen(&l, "nonsense", NULL), -EINVAL);
 }
 
+GO_TEST(conn, listener_address)
+{
+    tu_listener *l = NULL;
+    struct tu_address where;
+    REQUIRE(tu_listen(&l, "127.0.0.1:0", NULL) == 0);
+    CHECK_EQ(tu_listener_address(l, &where), 0);
+    CHECK(strncmp(where.text, "127.0.0.1:", 10) == 0 && strcmp(where.text + 10, "0") != 0);
+    CHECK_EQ(tu_go(accept_serve, l), 0);
+    run_clients(where.text, 2, 3);
+    tu_listener_close(l);
+    if (tu_listen(&l, "[::1]:0", NULL) == 0) { /* not every machine has IPv6 */
+        CHECK_EQ(tu_listener_address(l, &where), 0);
+        CHECK(strncmp(where.text, "[::1]:", 6) == 0);
+        tu_listener_close(l);
+    }
+}
+
 GO_TEST(conn, unix_socket)
 {
     char path[64], address[80];
@@ -360,6 +377,8 @@ GO_TEST(conn, unix_socket)
     snprintf(address, sizeof address, "unix:%s", path);
     tu_listener *l = NULL;
     REQUIRE(tu_listen(&l, address, NULL) == 0);
+    struct tu_address where;
+    CHECK_EQ(tu_listener_address(l, &where), -EINVAL);
     CHECK_EQ(tu_go(accept_serve, l), 0);
     run_clients(address, 10, 100);
     tu_listener_close(l);

@@ -2,6 +2,7 @@
  * recycled before the listener's last reference is dropped: so an accept that comes after the close finds
  * this conn, closed, and never another one's. */
 #include "base/check.h"
+#include "platform/endpoint.h"
 #include "platform/socket.h"
 #include "runtime/net/address.h"
 #include "runtime/net/conn.h"
@@ -94,6 +95,16 @@ int tu_accept(tu_listener *listener, tu_conn **out)
 int tu_listener_fd(const tu_listener *listener)
 {
     return listener->conn->fd;
+}
+
+int tu_listener_address(const tu_listener *listener, struct tu_address *out)
+{
+    _Static_assert(sizeof out->text >= ENDPOINT_TEXT_MAX, "an address does not fit");
+    struct endpoint e = endpoint_local(listener->conn->fd);
+    if (e.family != ENDPOINT_IPV4 && e.family != ENDPOINT_IPV6)
+        return -EINVAL;
+    (void)endpoint_format(&e, out->text);
+    return 0;
 }
 
 void tu_listener_close(tu_listener *listener)
