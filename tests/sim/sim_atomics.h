@@ -29,6 +29,8 @@
 #define tls_model(unused_) unused
 
 #define clock_gettime          sim_clock_gettime
+#define pthread_key_create     sim_key_create
+#define pthread_setspecific    sim_set_specific
 #define aligned_alloc          sim_aligned_alloc
 #define __builtin_ia32_rdtsc() sim_ticks()
 #define __builtin_ia32_pause() sim_pause()

@@ -7,6 +7,7 @@
 #include "simulator.h"
 
 #include "platform/barrier.h"
+#include "platform/fault.h"
 #include "platform/futex.h"
 #include "platform/poll.h"
 #include "platform/thread.h"
@@ -171,7 +172,7 @@ int thread_start(void *(*run)(void *arg), void *arg, size_t stack_size, const ch
 
 int thread_id(void)
 {
-    return 1;
+    return sim_thread_number();
 }
 
 /* The runtime's are called so; the first thread, and those that scenarios start, are not. */
@@ -208,12 +209,51 @@ void thread_sleep_ns(long long duration_ns)
     sim_point("thread_sleep_ns", NULL);
     sim_drain();
     struct sim_wait wait = {.deadline_ns = deadline_in(duration_ns < 0 ? 0 : duration_ns)};
-    (void)sim_block(&wait, "sleep");
+    while (sim_block(&wait, "sleep")) {
+    }
 }
 
 void thread_stack(void **low, size_t *size)
 {
     sim_thread_stack(low, size);
+}
+
+/* ---- fault.h: signals that stop threads; faults are the simulator's own ---- */
+
+static void (*stop_thread)(struct fault_stop *at);
+
+/* Registers are in this frame, or were saved above it. */
+static __attribute__((noinline)) void on_question(void)
+{
+    enum { FRAME_BYTES = 256 };
+    uintptr_t pc = 0;
+    __builtin_unwind_init();
+    struct fault_stop at = {.pc = &pc, .sp = (uintptr_t)__builtin_frame_address(0) - FRAME_BYTES};
+    if (stop_thread)
+        stop_thread(&at);
+}
+
+void fault_init(bool (*explain)(void *address, const struct fault_place *at)) {}
+void fault_thread_init(void) {}
+void fault_stop_unblock(void) {}
+
+bool fault_asking_init(void (*answer)(const struct fault_place *at))
+{
+    return false;
+}
+
+int fault_stop_init(void (*stop)(struct fault_stop *at))
+{
+    stop_thread = stop;
+    sim_handler = on_question;
+    return 0;
+}
+
+void fault_ask(int thread)
+{
+    sim_point("fault_ask", NULL);
+    sim_drain();
+    sim_signal(thread);
 }
 
 /* ---- barrier.h ---- */

@@ -3,7 +3,7 @@
 
 #include "simulator.h"
 
-enum { VTHREADS_MAX = 32, TLS_BYTES = 256, BUFFER_MAX = 8, CHANGE_POINTS = 5 };
+enum { VTHREADS_MAX = 32, TLS_BYTES = 256, BUFFER_MAX = 8, CHANGE_POINTS = 5, KEYS_MAX = 4 };
 #define SIM_EPOCH_NS INT64_C(1000000000000) /* when virtual time begins */
 
 enum vthread_state { RUNNABLE, BLOCKED, DEAD };
@@ -19,7 +19,8 @@ struct pending_store {
 struct vthread {
     void *sp;
     enum vthread_state state;
-    bool woken; /* how the last wait ended */
+    bool woken;     /* how the last wait ended */
+    bool signalled; /* runs the handler when it goes on */
     struct sim_wait wait;
     const char *what; /* it waits in */
     char name[16];
@@ -31,7 +32,8 @@ struct vthread {
     struct pending_store buffer[BUFFER_MAX]; /* oldest first */
     unsigned buffered;
     char tls[TLS_BYTES]; /* while it does not run */
-    const void *low;     /* the stack it was last on */
+    void *specific[KEYS_MAX];
+    const void *low; /* the stack it was last on */
     size_t size;
     void *fake_stack; /* AddressSanitizer's */
 };

@@ -3,6 +3,7 @@
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,4 +18,6 @@ void sim_fence(int order, const char *site);
 void sim_pause(void);
 uint64_t sim_ticks(void);
 int sim_clock_gettime(clockid_t clock, struct timespec *out);
+int sim_key_create(pthread_key_t *key, void (*end)(void *value));
+int sim_set_specific(pthread_key_t key, const void *value);
 void *sim_aligned_alloc(size_t alignment, size_t size);

@@ -38,6 +38,9 @@ enum {
 struct simulation sim;
 void (*sim_when_stuck)(void);
 void (*sim_describe)(void);
+void (*sim_handler)(void);
+static void (*key_ends[KEYS_MAX])(void *value);
+static int key_count;
 static char stacks[VTHREADS_MAX][STACK_BYTES] __attribute__((aligned(4096)));
 extern char __start_sim_tls[], __stop_sim_tls[];
 
@@ -315,6 +318,18 @@ static void set_back(struct vthread *t)
     sim.switched_at = sim.step;
 }
 
+/* A point of the handler's may switch as any other. False: there was no signal. */
+static bool handle_signal(struct vthread *self)
+{
+    if (!self->signalled)
+        return false;
+    int error = errno;
+    self->signalled = false;
+    sim_handler();
+    errno = error;
+    return true;
+}
+
 /* A choice of the scheduler: perhaps time jumps, perhaps somebody else goes on. */
 void sim_decide(void)
 {
@@ -343,6 +358,7 @@ void sim_decide(void)
     if (sim_choose(2) == 0)
         sim_drain_someone();
     run_another();
+    (void)handle_signal(self);
 }
 
 void sim_pause(void)
@@ -378,7 +394,20 @@ bool sim_block(const struct sim_wait *wait, const char *what)
     self->what = what;
     sim_record(what, wait->on, 0);
     run_another();
-    return self->woken;
+    bool woken = self->woken; /* the handler may wait as well */
+    return handle_signal(self) || woken;
+}
+
+void sim_signal(int thread)
+{
+    struct vthread *t = &sim.threads[thread - 1];
+    if (t->state == DEAD)
+        return;
+    t->signalled = true;
+    if (t == sim.current)
+        (void)handle_signal(t);
+    else if (t->state == BLOCKED)
+        make_runnable(t, true);
 }
 
 void sim_wake(const void *on, int count)
@@ -410,6 +439,9 @@ static void thread_main(void)
     struct vthread *self = sim.current;
     fiber_comes(self);
     (void)self->run(self->arg);
+    for (int i = 0; i < key_count; i++)
+        if (self->specific[i])
+            key_ends[i](self->specific[i]);
     sim_drain();
     self->state = DEAD;
     run_another();
@@ -440,6 +472,26 @@ unsigned sim_thread_count(const char *prefix)
         count += sim.threads[i].state != DEAD &&
                  strncmp(sim.threads[i].name, prefix, strlen(prefix)) == 0;
     return count;
+}
+
+int sim_thread_number(void)
+{
+    return (int)(sim.current - sim.threads) + 1;
+}
+
+int sim_key_create(pthread_key_t *key, void (*end)(void *value))
+{
+    if (key_count == KEYS_MAX)
+        return EAGAIN;
+    *key = (pthread_key_t)key_count;
+    key_ends[key_count++] = end;
+    return 0;
+}
+
+int sim_set_specific(pthread_key_t key, const void *value)
+{
+    sim.current->specific[key] = (void *)(uintptr_t)value;
+    return 0;
 }
 
 void sim_thread_stack(void **low, size_t *size)

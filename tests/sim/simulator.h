@@ -78,6 +78,10 @@ bool sim_spuriously(void); /* return for nothing this time? */
 int sim_thread(void *(*run)(void *arg), void *arg, const char *name);
 /* Those that have not ended and whose names begin with `prefix`. */
 unsigned sim_thread_count(const char *prefix);
+int sim_thread_number(void); /* of the current thread, from 1 */
+/* A signal: the thread calls the handler before it does anything else; a wait ends with it. */
+void sim_signal(int thread);
+extern void (*sim_handler)(void);
 void sim_thread_stack(void **low, size_t *size);
 /* Puts the threads' store buffers into memory: one's own, or all of them (membarrier). */
 void sim_drain(void);

@@ -26,6 +26,11 @@ enum {
     FORGET_SPANS = 256, /* at a time */
     SWEEP_TRIES = 64,   /* spans that a thread sweeps before it takes a new one */
     POISON = 0xdb,
+#ifdef TU_SIM
+    BLOCKS_MOST = 8, /* so that threads claim all the time */
+#else
+    BLOCKS_MOST = COLLECTED_BLOCKS_MAX,
+#endif
 };
 #define SPANS_ROOM ((size_t)1 << 27) /* spans in a terabyte */
 #define SPANS_STEP ((size_t)1 << 20) /* bytes of `spans` committed at a time */
@@ -44,8 +49,8 @@ static void set_up_key(struct tu__key *k, uint32_t key, size_t bytes, enum colle
             break;
     }
     size_t capacity = pages * PAGE_BYTES / bytes;
-    if (capacity > COLLECTED_BLOCKS_MAX)
-        capacity = COLLECTED_BLOCKS_MAX;
+    if (capacity > BLOCKS_MOST)
+        capacity = BLOCKS_MOST;
     k->span_pages = (uint32_t)pages;
     k->shape = (struct span){.bin = (uint8_t)kind,
                              .capacity = (uint32_t)capacity,

@@ -2,6 +2,7 @@
 #include "runtime/gc/gc_thread.h"
 
 #include "base/check.h"
+#include "base/torture.h"
 #include "platform/clock.h"
 #include "platform/cpu.h"
 #include "platform/futex.h"
@@ -11,7 +12,7 @@
 
 #include <pthread.h>
 
-enum { SPINS = 2000, PATIENCE_NS_LOG = 35 }; /* 34 s */
+enum { SPINS = TU__LIMIT(2000, 20), PATIENCE_NS_LOG = 35 }; /* 34 s */
 /* ThreadSanitizer keeps a signal for the fiber that it came to, which may have left the thread. */
 #ifdef TU__TSAN
 enum { AGAIN_NS = 2000000 };
