@@ -214,8 +214,7 @@ TEST(number, whole_numbers_above_all_fractions_in_their_shortest_form)
     CHECK(shortest_gives(0x1p53 - 1, "9007199254740991") &&
           shortest_gives(0x1p53, "9007199254740992"));
     CHECK(shortest_gives(9999999999999998.0, "9999999999999998"));
-    CHECK(shortest_gives(-5e15, "-5e+15") &&
-          shortest_gives(0x1p52 - 0.5, "4503599627370495.5"));
+    CHECK(shortest_gives(-5e15, "-5e+15") && shortest_gives(0x1p52 - 0.5, "4503599627370495.5"));
     for (double value = 0x1p52 - 3; value < 1e16; value += 1e13 + 1) {
         char expected[40];
         snprintf(expected, sizeof expected, "%.0f", value);
