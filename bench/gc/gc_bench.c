@@ -267,6 +267,7 @@ static double pause_test(int64_t count_ms)
     uint64_t seed = 99;
     struct tu_gc_stats before, after;
     tu_gc_stats(&before);
+    fprintf(stderr, "all is there\n"); /* bench/run-gc counts the stops from here on */
     for (int64_t end = now_ns() + count_ms * 1000000; now_ns() < end;) {
         for (int i = 0; i < 1000; i++) {
             block *b = tu_new(block);

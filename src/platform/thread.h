@@ -24,6 +24,9 @@ _Noreturn void thread_end_process(int status);
  * signal n. 0 or -errno. Some 30 us. */
 int thread_census(unsigned *threads, uint64_t *handled) TU_MUST_CHECK;
 void thread_yield(void);
+/* The calling thread, when it wakes up, does not wait for the end of another's time slice; it gets shorter ones for that,
+ * and no more time in all. Does nothing where the kernel (before Linux 6.12) has no such thing. */
+void thread_short_slices(void);
 void thread_sleep_ns(long long duration_ns);
 /* The caller's stack, for fault reports. */
 void thread_stack(void **low, size_t *size);

@@ -198,6 +198,8 @@ _Noreturn void thread_end_process(int status)
 void thread_signals_save(void) {}
 void thread_signals_restore(void) {}
 
+void thread_short_slices(void) {}
+
 void thread_yield(void)
 {
     sim_drain();

@@ -41,8 +41,8 @@
 #include "runtime/gc/gc_weak.h"
 #include "runtime/gc/gc_work.h"
 
-/* LAST_OBJECTS: how many may be scanned while the program stands, rather than stop it again; times the stops so far. */
-enum { SWEEP_SPANS = 32, LAST_OBJECTS = 200 };
+/* LAST_NS: how long the program may stand for the last objects, rather than be stopped again; times the stops so far. */
+enum { SWEEP_SPANS = 32, LAST_NS = 20000, LAST_OBJECTS = 64 };
 
 static struct cycle cycle;
 
@@ -72,22 +72,24 @@ static void unlock_all(void)
 static int64_t stop_world(void)
 {
     lock_all();
-    int64_t began_ns = clock_monotonic_ns();
+    int64_t asked_ns = clock_monotonic_ns();
     tu__gc_stop();
-    return began_ns;
+    return asked_ns;
 }
 
-static void start_world(int64_t began_ns)
+static void start_world(int64_t asked_ns)
 {
-    tu__gc_go_on();
-    int64_t pause_ns = clock_monotonic_ns() - began_ns;
+    int64_t stood_ns = tu__gc_stood(), ended_ns = tu__gc_go_on();
     unlock_all();
-    if (cycle.stops < sizeof cycle.stops_ns / sizeof cycle.stops_ns[0])
-        cycle.stops_ns[cycle.stops] = pause_ns;
+    struct stop_times times = {.pause_ns = ended_ns - asked_ns};
+    if (stood_ns > asked_ns)
+        times.reach_ns = stood_ns - asked_ns;
+    if (cycle.stops < sizeof cycle.each / sizeof cycle.each[0])
+        cycle.each[cycle.stops] = times;
     cycle.stops++;
-    cycle.pause_ns += pause_ns;
-    if (pause_ns > cycle.longest_pause_ns)
-        cycle.longest_pause_ns = pause_ns;
+    cycle.pause_ns += times.pause_ns;
+    if (times.pause_ns > cycle.longest_pause_ns)
+        cycle.longest_pause_ns = times.pause_ns;
 }
 
 /* ---- step 1 ---- */
@@ -139,11 +141,20 @@ static void gather(uint32_t number)
     }
 }
 
+static bool drain_last(void)
+{
+    int64_t until_ns = clock_monotonic_ns() + (int64_t)LAST_NS * cycle.stops;
+    bool ended;
+    do
+        ended = tu__mark_drain(&cycle.stack, LAST_OBJECTS);
+    while (!ended && clock_monotonic_ns() < until_ns);
+    return ended;
+}
+
 static bool nothing_left(void)
 {
     /* A helper may be inside still, with buffers of threads that came after tu__gc_work. */
-    return tu__mark_drain(&cycle.stack, (size_t)LAST_OBJECTS * cycle.stops) &&
-           tu__gc_helpers_out() && tu__mark_pool_empty() &&
+    return drain_last() && tu__gc_helpers_out() && tu__mark_pool_empty() &&
            atomic_load_explicit(&tu__mark_pool.overflowed, memory_order_relaxed) == 0;
 }
 

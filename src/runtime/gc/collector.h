@@ -11,11 +11,17 @@ bool tu__gc_out_of_memory(void);
 
 /* One cycle, from its first stop to the end of the sweep; by the collector's thread. */
 void tu__gc_run_cycle(uint32_t number);
+/* Of a stop. The pause goes from before the first thread is asked until all may go on: how long each then waits for a core
+ * is not in it, since others of the program run there. */
+struct stop_times {
+    int64_t pause_ns;
+    int64_t reach_ns; /* of it, until the last thread stood; 0: none had to */
+};
 /* What the collector's thread notes of the present cycle. */
 struct cycle {
     struct mark_stack stack;
     int64_t pause_ns, longest_pause_ns, mark_ns, sweep_ns;
-    int64_t stops_ns[4]; /* the first stops, each */
+    struct stop_times each[8]; /* of the first stops */
     uint32_t stops;
     size_t used_after_marking;
     bool minor;       /* only what is young is marked and collected */

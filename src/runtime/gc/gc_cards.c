@@ -51,22 +51,31 @@ bool tu__cards_cover(void)
     return true;
 }
 
+/* World stopped. */
+static void note(bool on)
+{
+    uint32_t guard = __atomic_load_n(&tu__store_guard, __ATOMIC_RELAXED);
+    guard = on ? guard | STORE_NOTES : guard & ~(uint32_t)STORE_NOTES;
+    __atomic_store_n(&tu__store_guard, guard, __ATOMIC_RELAXED);
+    set_limit(on);
+}
+
 bool tu__cards_begin(bool on)
 {
     if (!on || !reserve()) {
         tu__collected.cards = false;
-        set_limit(false);
+        note(false);
         return !on;
     }
     tu__collected.cards = true;
     if (!tu__cards_cover()) {
         tu__collected.cards = false;
-        set_limit(false);
+        note(false);
         return false;
     }
     cards.current ^= 1;
     __atomic_store_n(&tu__card_table, cards.table[cards.current], __ATOMIC_RELAXED);
-    set_limit(true);
+    note(true);
     return true;
 }
 

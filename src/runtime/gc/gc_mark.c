@@ -17,8 +17,9 @@
 struct tu__mark_pool tu__mark_pool;
 
 enum {
-    AHEAD = 8,              /* objects that are being fetched: a power of two */
-    PIECE_BYTES = 32 << 10, /* of a large object, scanned at a time */
+    AHEAD = 8,             /* objects that are being fetched: a power of two */
+    PIECE_BYTES = 2 << 10, /* of a large object, scanned at a time */
+    COST_LOG = 6,          /* bytes that count as another object, for who may scan so many */
 };
 #define BUFFERS_AT_ONCE 16
 
@@ -89,6 +90,25 @@ void tu__mark_flush(struct mark_stack *stack)
     stack->top = NULL;
     if (b)
         put(b);
+}
+
+void tu__mark_hand_over(struct mark_stack *stack)
+{
+    struct tu__mark_pool *pool = &tu__mark_pool;
+    struct mark_buffer *b = stack->top;
+    if (!b || b->count < MARK_KEPT)
+        return;
+    tu__lock(&pool->lock);
+    struct mark_buffer *to = pool->full;
+    bool fits = to && to->count + b->count <= MARK_ENTRIES;
+    if (fits) { /* or a slow marker would have a buffer for a handful of objects */
+        memcpy(to->entries + to->count, b->entries, b->count * sizeof b->entries[0]);
+        to->count += b->count;
+        b->count = 0;
+    }
+    tu__unlock(&pool->lock);
+    if (!fits)
+        tu__mark_flush(stack);
 }
 
 void tu__mark_share(struct mark_stack *stack)
@@ -196,7 +216,7 @@ scan_elements(struct mark_stack *stack, const char *object, const tu_type *type,
 }
 
 /* A piece of an object that has a span of its own, from `at`; the rest goes back on the stack. */
-TU__RACY static void scan_piece(struct mark_stack *stack, const struct span *s, char *at)
+TU__RACY static size_t scan_piece(struct mark_stack *stack, const struct span *s, char *at)
 {
     size_t size = s->type->size, count = tu__collected_bytes(s) / size;
     size_t left = count - (size_t)(at - tu__span_start(s)) / size;
@@ -207,26 +227,28 @@ TU__RACY static void scan_piece(struct mark_stack *stack, const struct span *s, 
     }
     stack->scanned_bytes += left * size;
     scan_elements(stack, at, s->type, left);
+    return left * size;
 }
 
-TU__RACY static void scan(struct mark_stack *stack, char *object)
+/* Returns how many bytes there were. */
+TU__RACY static size_t scan(struct mark_stack *stack, char *object)
 {
     const struct span *s = tu__entry_span(tu__page_entry(object));
     const tu_type *type = s->type;
     size_t bytes = s->block_bytes;
-    if (bytes == 0) {
-        scan_piece(stack, s, object);
-        return;
-    }
+    if (bytes == 0)
+        return scan_piece(stack, s, object);
     stack->scanned_bytes += bytes;
     if (s->bin == COLLECTED_MIXED) {
         bytes -= sizeof type;
         type = *(const tu_type *const volatile *)(object + bytes);
         if (!type) /* its maker has not come so far */
-            return;
+            return 0;
     }
     /* Of a single object the division is not needed. */
-    scan_elements(stack, object, type, bytes < 2 * (size_t)type->size ? 1 : bytes / type->size);
+    size_t count = bytes < 2 * (size_t)type->size ? 1 : bytes / type->size;
+    scan_elements(stack, object, type, count);
+    return count == 1 && s->bin == COLLECTED_TYPED ? 0 : bytes;
 }
 
 bool tu__mark_drain(struct mark_stack *stack, size_t objects)
@@ -241,8 +263,10 @@ bool tu__mark_drain(struct mark_stack *stack, size_t objects)
         }
         ahead[i % AHEAD] = next;
         empty = now || next ? 0 : empty + 1;
-        if (now)
-            scan(stack, now);
+        if (now) {
+            size_t more = scan(stack, now) >> COST_LOG;
+            objects -= more < objects ? more : objects;
+        }
     }
     return objects > 0;
 }
@@ -309,7 +333,7 @@ static void rescan_span(struct mark_stack *stack, const struct span *s)
     for (uint32_t w = 0; s->bin != COLLECTED_PLAIN && w < COLLECTED_WORDS; w++) {
         uint64_t bits = atomic_load_explicit(&s->marks[w], memory_order_relaxed);
         for (; bits; bits &= bits - 1)
-            scan(stack, tu__collected_block(s, w * 64 + (uint32_t)__builtin_ctzll(bits)));
+            (void)scan(stack, tu__collected_block(s, w * 64 + (uint32_t)__builtin_ctzll(bits)));
     }
 }
 

@@ -8,7 +8,8 @@
 
 #include "runtime/gc/collected.h"
 
-enum { MARK_ENTRIES = 510 };
+/* MARK_KEPT: what a thread of the program has marked and keeps to itself is less, so that the last stop finds little. */
+enum { MARK_ENTRIES = 510, MARK_KEPT = 32 };
 struct mark_buffer {
     struct mark_buffer *next;
     size_t count;
@@ -35,11 +36,13 @@ extern struct tu__mark_pool tu__mark_pool;
 void tu__mark(struct mark_stack *stack, const void *p);
 /* Marks what the aligned words in [low, high) point to. */
 void tu__mark_words(struct mark_stack *stack, const void *low, const void *high);
-/* Scans what is on the stack and in the pool, until there is nothing left or `objects` were scanned. True: nothing
- * is left. */
+/* Scans what is on the stack and in the pool, until there is nothing left or `objects` were scanned; arrays count as
+ * several. True: nothing is left. */
 bool tu__mark_drain(struct mark_stack *stack, size_t objects);
 /* Gives half of what is there to the pool, if nothing lies there for others. */
 void tu__mark_share(struct mark_stack *stack);
+/* Gives what is there to the pool, if it is MARK_KEPT objects or more. */
+void tu__mark_hand_over(struct mark_stack *stack);
 /* Gives all buffers to the pool. */
 void tu__mark_flush(struct mark_stack *stack);
 /* True if nothing is in the pool. */

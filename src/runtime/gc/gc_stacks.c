@@ -75,6 +75,7 @@ __attribute__((noinline)) void tu__gc_scan_self(struct g *g)
         __builtin_unwind_init(); /* callee-saved registers go to this frame */
         const char *sp = __builtin_frame_address(0);
         scan_stack(&t->stack, g, sp - UNWIND_BYTES);
+        tu__mark_hand_over(&t->stack);
         atomic_store_explicit(&g->scanned, cycle, memory_order_relaxed);
     }
     tu__gc_busy_end(t);

@@ -12,7 +12,8 @@
 
 #include <pthread.h>
 
-enum { SPINS = TU__LIMIT(2000, 20), PATIENCE_NS_LOG = 35 }; /* 34 s */
+/* SPIN_NS: where each thread has a core, they stand by then. Longer would keep the core from a thread that waits for ours. */
+enum { SPIN_NS = TU__LIMIT(50000, 0), PATIENCE_NS_LOG = 35 }; /* 34 s */
 /* ThreadSanitizer keeps a signal for the fiber that it came to, which may have left the thread. */
 #ifdef TU__TSAN
 enum { AGAIN_NS = 2000000 };
@@ -183,6 +184,7 @@ static void stand(struct fault_stop *at)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
     struct gc_thread *t = tu__gc_thread_tls;
+    int64_t now_ns = clock_monotonic_ns();
     uint32_t epoch = atomic_load_explicit(&threads->epoch, memory_order_acquire);
     if (t == &no_thread || epoch % 2 == 0 ||
         atomic_load_explicit(&t->counted, memory_order_acquire) != epoch ||
@@ -195,6 +197,7 @@ static void stand(struct fault_stop *at)
     stand_here(at, t);
     pointer_store_again(at->pc);
     t->at = *at;
+    t->stood_ns = now_ns;
     atomic_store_explicit(&t->answered, epoch, memory_order_relaxed);
     if (atomic_fetch_sub_explicit(&threads->waiting, 1, memory_order_acq_rel) == 1)
         futex_wake(&threads->waiting, 1);
@@ -218,19 +221,13 @@ static void ask(bool again, uint32_t epoch)
 static void wait_for_all(uint32_t epoch)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
-    int64_t began_ns = 0;
-    uint32_t left;
-    for (int i = 0; (left = atomic_load_explicit(&threads->waiting, memory_order_acquire)) > 0;
-         i++) {
-        if (i < SPINS) {
+    int64_t began_ns = clock_monotonic_ns(), now_ns = began_ns;
+    for (uint32_t left; (left = atomic_load_explicit(&threads->waiting, memory_order_acquire)) > 0;
+         now_ns = clock_monotonic_ns()) {
+        if (now_ns - began_ns < SPIN_NS)
             cpu_pause();
-            continue;
-        }
-        if (futex_wait(&threads->waiting, left, AGAIN_NS) == -ETIMEDOUT)
+        else if (futex_wait(&threads->waiting, left, AGAIN_NS) == -ETIMEDOUT)
             ask(true, epoch);
-        int64_t now_ns = clock_monotonic_ns();
-        if (began_ns == 0)
-            began_ns = now_ns;
         tu_check((now_ns - began_ns) >> PATIENCE_NS_LOG == 0,
                  "collector: %u threads do not stop; does one block or handle SIGURG?", left);
     }
@@ -255,8 +252,20 @@ void tu__gc_stop(void)
     wait_for_all(epoch);
 }
 
-void tu__gc_go_on(void)
+int64_t tu__gc_go_on(void)
 {
+    /* Before they are woken: one of them may take our core at once. */
+    int64_t now_ns = clock_monotonic_ns();
     atomic_fetch_add_explicit(&tu__gc_threads.epoch, 1, memory_order_acq_rel);
     futex_wake(&tu__gc_threads.epoch, INT32_MAX);
+    return now_ns;
+}
+
+int64_t tu__gc_stood(void)
+{
+    int64_t last_ns = 0;
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        if (!t->left_out && t->stood_ns > last_ns)
+            last_ns = t->stood_ns;
+    return last_ns;
 }

@@ -45,6 +45,7 @@ struct gc_thread {
     _Atomic uint32_t counted; /* the epoch for which the collector waits for it; the collector's, */
     bool left_out;            /* as is this: not of the present stop, because it is quiet */
     struct fault_stop at;     /* where it stands */
+    int64_t stood_ns;         /* and since when */
 };
 
 struct tu__gc_threads {
@@ -83,4 +84,7 @@ int tu__gc_stop_init(void);
 /* Stops every thread that has a record, but the caller, whose locks are its own affair. The caller holds
  * tu__gc_threads.lock. Aborts when one does not answer within some seconds. */
 void tu__gc_stop(void);
-void tu__gc_go_on(void);
+/* Returns when it let them go. */
+int64_t tu__gc_go_on(void);
+/* While they stand: since when the last of them does, 0 if there is none. */
+int64_t tu__gc_stood(void);

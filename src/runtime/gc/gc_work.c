@@ -5,7 +5,8 @@
  *
  *     inside == 0, then pool empty   =>   nothing is left
  *
- * since only those inside (and the program's threads, which the collector stops) put buffers there.
+ * since only those inside put buffers there, and the program's threads, which the collector stops. Such a thread is inside as
+well while it helps: what it has taken could be all there is, and it may have lost its core with it.
  */
 #include "runtime/gc/gc_work.h"
 
@@ -14,7 +15,7 @@
 #include "platform/thread.h"
 #include "runtime/sched/schedule.h"
 
-enum { HELPERS_MAX = 16, SLICE = 256, PATIENCE = 50 /* looks at an empty pool */ };
+enum { HELPERS_MAX = 16, SLICE = 256, PATIENCE = 50 /* looks at an empty pool */, NAP_NS = 20000 };
 
 static struct {
     _Atomic uint32_t round;  /* a futex: grows when helpers are wanted */
@@ -27,14 +28,13 @@ static struct {
 static void help(struct mark_stack *stack)
 {
     for (int empty = 0; empty < PATIENCE; empty++) {
-        atomic_fetch_add(&work.inside, 1);
+        tu__gc_help_begin();
         if (!tu__mark_pool_empty() || stack->top) {
             empty = 0;
             while (!tu__mark_drain(stack, SLICE))
                 tu__mark_share(stack);
         }
-        tu__mark_flush(stack);
-        atomic_fetch_sub(&work.inside, 1);
+        tu__gc_help_end(stack);
         for (int i = 0; i < 100 && tu__mark_pool_empty(); i++)
             cpu_pause();
     }
@@ -80,6 +80,17 @@ static void call_helpers(void)
     futex_wake(&work.round, INT32_MAX);
 }
 
+void tu__gc_help_begin(void)
+{
+    atomic_fetch_add(&work.inside, 1);
+}
+
+void tu__gc_help_end(struct mark_stack *stack)
+{
+    tu__mark_flush(stack);
+    atomic_fetch_sub(&work.inside, 1);
+}
+
 bool tu__gc_helpers_out(void)
 {
     return atomic_load(&work.inside) == 0;
@@ -93,8 +104,8 @@ void tu__gc_work(struct mark_stack *stack)
             tu__mark_share(stack);
         if (atomic_load(&work.inside) == 0 && tu__mark_pool_empty())
             return;
-        if (spins % 1000 == 999)
-            thread_yield(); /* a helper may wait for a core */
+        if (spins % 200 == 199)
+            thread_sleep_ns(NAP_NS); /* who is inside may wait for our core */
         cpu_pause();
     }
 }

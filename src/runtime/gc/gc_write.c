@@ -27,6 +27,8 @@ static void shade(struct gc_thread *t, const void *object)
 {
     struct mark_stack own = {0};
     tu__mark(t ? &t->stack : &own, object);
+    if (t)
+        tu__mark_hand_over(&t->stack);
     tu__mark_flush(&own);
 }
 
@@ -49,7 +51,9 @@ static void set_slow(void *slot, const void *value)
 void tu__gc_barrier(bool on)
 {
     tu__store_slow = set_slow;
-    __atomic_store_n(&tu__store_guard, on, __ATOMIC_RELAXED);
+    uint32_t guard = __atomic_load_n(&tu__store_guard, __ATOMIC_RELAXED);
+    guard = on ? guard | STORE_ASKS : guard & ~(uint32_t)STORE_ASKS;
+    __atomic_store_n(&tu__store_guard, guard, __ATOMIC_RELAXED);
 }
 
 void tu__gc_shade_words(const void *start, size_t size)
@@ -58,6 +62,8 @@ void tu__gc_shade_words(const void *start, size_t size)
     struct mark_stack own = {0};
     if (marking())
         tu__mark_words(t ? &t->stack : &own, start, (const char *)start + size);
+    if (t)
+        tu__mark_hand_over(&t->stack);
     tu__mark_flush(&own);
     end(t);
 }
