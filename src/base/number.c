@@ -195,8 +195,8 @@ static const uint64_t five_to[] = {
 };
 /* clang-format on */
 
-/* The shortest digits of a value that is no whole number, between 1e-10 and 1e16; 0: it is not. Such a value times a power
- * of ten fits 128 bits exactly, so what printf and strtod say of it is one multiplication, a shift and a comparison:
+/* The shortest digits of a value between 1e-10 and 2^52 (there are only whole numbers above, for which the shift would be
+ * negative); 0: it is not. Such a value times a power of ten fits 128 bits exactly, so what printf and strtod say of it is one multiplication, a shift and a comparison:
  *
  *     value = mantissa * 2^exponent,   value * 10^q = mantissa * 5^q / 2^shift,   shift = -(exponent + q)
  *
@@ -208,7 +208,7 @@ static int exact_digits(double value, char digits[18], int *point)
     memcpy(&bits, &value, sizeof bits);
     uint64_t fraction = bits & ((UINT64_C(1) << 52) - 1), mantissa = fraction | UINT64_C(1) << 52;
     int exponent = (int)(bits >> 52) - 1075;
-    if (!(value > 1e-10 && value < 1e16))
+    if (!(value > 1e-10 && value < 0x1p52))
         return 0;
     /* the decimal exponent of the power of two below; the value's is that or one more */
     int scale = ((exponent + 52) * 78913) >> 18;
@@ -299,8 +299,8 @@ static size_t layout(char *out, const char *digits, int count, int point)
 
 size_t number_format_double(char *out, double value)
 {
-    /* Whole numbers that fit half an int64 are printed in full. */
-    if (fabs(value) < 0x1p62 && value == (double)(int64_t)value && (value != 0 || !signbit(value)))
+    /* Whole numbers that fit half an int64, rounded up as a double is, are printed in full. */
+    if (fabs(value) <= 0x1p62 && value == (double)(int64_t)value && (value != 0 || !signbit(value)))
         return number_format_int64(out, (int64_t)value);
     return number_format_shortest(out, value);
 }

@@ -199,6 +199,39 @@ TEST(number, doubles_have_the_digits_of_the_c_library)
     }
 }
 
+static bool shortest_gives(double value, const char *expected)
+{
+    char out[NUMBER_DOUBLE_MAX_SIZE + 1];
+    out[number_format_shortest(out, value)] = 0;
+    return strcmp(out, expected) == 0;
+}
+
+/* A whole number of 2^52 and more was shifted by a negative count; a longitude of 180 degrees has such a score. */
+TEST(number, whole_numbers_above_all_fractions_in_their_shortest_form)
+{
+    CHECK(shortest_gives(0x1p52, "4503599627370496") &&
+          shortest_gives(0x1p52 + 1, "4503599627370497"));
+    CHECK(shortest_gives(0x1p53 - 1, "9007199254740991") &&
+          shortest_gives(0x1p53, "9007199254740992"));
+    CHECK(shortest_gives(9999999999999998.0, "9999999999999998"));
+    CHECK(shortest_gives(-5e15, "-5e+15") && shortest_gives(0x1p52 - 0.5, "4503599627370495.5"));
+    for (double value = 0x1p52 - 3; value < 1e16; value += 1e13 + 1) {
+        char expected[40];
+        snprintf(expected, sizeof expected, "%.0f", value);
+        CHECK(shortest_gives(value, expected));
+    }
+}
+
+/* Half of the largest int64 is 2^62 as a double, and belongs to those that are printed in full. */
+TEST(number, two_to_the_62nd_in_full)
+{
+    char out[NUMBER_DOUBLE_MAX_SIZE + 1];
+    out[number_format_double(out, 0x1p62)] = 0;
+    CHECK(strcmp(out, "4611686018427387904") == 0);
+    out[number_format_double(out, -0x1p62)] = 0;
+    CHECK(strcmp(out, "-4611686018427387904") == 0);
+}
+
 TEST(number, long_double_in_plain_notation)
 {
     CHECK(long_double_gives("1", "1") && long_double_gives("1.5", "1.5"));
