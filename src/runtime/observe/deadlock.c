@@ -24,7 +24,8 @@
  * thread did before it ended is published (program order, and a barrier on all threads before the second
  * look): it lies in a queue, has woken a P, or has run, which shows in (2), in a sleeping P less, or in a
  * decision more. Goroutines are walked in between as well: one that had lost its P and parks only after
- * we looked at it was not parked when we looked. So between the two looks nothing ran, and nothing is left that could.
+ * we looked at it was not parked when we looked: it waits already, by its own word, but the M that it leaves
+ * has its `after` still, and may be about to find that it was woken. So between the two looks nothing ran, and nothing is left that could.
  *
  * A process that waits for something else than I/O, and is not reported, costs one census of threads a second while idle.
  * Under ThreadSanitizer, whose own thread counts as foreign, nothing is ever reported.
@@ -96,6 +97,15 @@ TU__RACY static bool parked_by_goroutines(struct g *g, void *arg)
     return *all = false;
 }
 
+/* Condition 5: an M without a P is between a goroutine's word that it waits and its parking. */
+static bool somebody_parks(void)
+{
+    struct m *m = atomic_load_explicit(&tu__sched.all_ms, memory_order_acquire);
+    while (m && !atomic_load_explicit(&m->after, memory_order_acquire))
+        m = m->all_next;
+    return m != NULL;
+}
+
 /* Conditions 6 and 7. */
 static bool alone(void)
 {
@@ -119,7 +129,7 @@ static bool deadlocked(void)
     if (!quiet(&before) || !alone())
         return false;
     goroutine_each(parked_by_goroutines, &all);
-    if (!all || !alone())
+    if (!all || somebody_parks() || !alone())
         return false;
     barrier_all_threads();
     return quiet(&after) && after == before && atomic_load(&watching);

@@ -334,10 +334,10 @@ void tu__submit(struct runnable *r, enum submit_where where)
 
 static inline void run_after(struct m *m)
 {
-    void (*after)(void *) = m->after;
+    void (*after)(void *) = atomic_load_explicit(&m->after, memory_order_relaxed);
     if (after) {
-        m->after = NULL;
         after(m->after_arg);
+        atomic_store_explicit(&m->after, NULL, memory_order_release); /* see deadlock.c */
     }
 }
 
@@ -530,11 +530,12 @@ void tu__leave(void (*after)(void *arg), void *arg, enum tu__wait why)
              "a goroutine parks between tu_blocking_begin and tu_blocking_end");
     struct p *p = tu__enter(m);
     tu_assert(atomic_load_explicit(&m->in_runtime, memory_order_relaxed) == 1);
+    m->after_arg = arg;
+    atomic_store_explicit(&m->after, after, memory_order_relaxed);
+    /* release: who sees that it waits sees that it has not parked yet */
     atomic_store_explicit(&g->wait,
                           atomic_load_explicit(&tu__sched.coarse, memory_order_relaxed) | why,
-                          memory_order_relaxed);
-    m->after = after;
-    m->after_arg = arg;
+                          memory_order_release);
     note_run(m, g);
     g->deep |= (size_t)((char *)g - (char *)__builtin_frame_address(0)) > DEEP_BYTES;
     struct runnable *r = NULL;
@@ -633,7 +634,7 @@ static void goroutine_main(void)
             continue;
         }
         struct g *next = switch_target(m, (struct g *)r);
-        m->after = bury;
+        atomic_store_explicit(&m->after, bury, memory_order_relaxed);
         m->after_arg = g;
         m->g = next;
         fiber_leave(&g->fiber, next ? &next->fiber : &m->fiber, true);

@@ -55,7 +55,8 @@ struct m {
     struct p *p;                 /* what it runs on; NULL: lost, or idle */
     _Atomic uint32_t in_runtime; /* nesting; own thread writes, the monitor reads */
     _Atomic uint32_t lost;       /* LOST_*; see the protocol above */
-    void (*after)(void *arg);    /* runs on the next stack, once the old context is saved */
+    /* Runs on the next stack, once the old context is saved; NULL again when it has run: others may look. */
+    void (*_Atomic after)(void *arg);
     void *after_arg;
     struct gc_thread *gc_record; /* for its thread, which starts with it */
     void *loop_sp;               /* the scheduler loop's saved stack pointer */
