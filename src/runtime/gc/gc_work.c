@@ -5,8 +5,8 @@
  *
  *     inside == 0, then pool empty   =>   nothing is left
  *
- * since only those inside put buffers there, and the program's threads, which the collector stops. Such a thread is inside as
-well while it helps: what it has taken could be all there is, and it may have lost its core with it.
+ * since only those inside put buffers there, and the program's threads, which the collector stops. Such a thread is
+ * inside as well while it helps: what it has taken could be all there is, and it may have lost its core with it.
  */
 #include "runtime/gc/gc_work.h"
 
