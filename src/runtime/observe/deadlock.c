@@ -25,7 +25,8 @@
  * look): it lies in a queue, has woken a P, or has run, which shows in (2), in a sleeping P less, or in a
  * decision more. Goroutines are walked in between as well: one that had lost its P and parks only after
  * we looked at it was not parked when we looked: it waits already, by its own word, but the M that it leaves
- * has its `after` still, and may be about to find that it was woken. So between the two looks nothing ran, and nothing is left that could.
+ * has its `after` still, and may be about to find that it was woken. So between the two looks nothing ran, and
+ * nothing is left that could.
  *
  * A process that waits for something else than I/O, and is not reported, costs one census of threads a second while idle.
  * Under ThreadSanitizer, whose own thread counts as foreign, nothing is ever reported.

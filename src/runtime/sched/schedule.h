@@ -91,10 +91,9 @@ struct p {
     uint32_t streak;         /* consecutive runs from runnext or fresh */
     struct runnable *free_g; /* dead goroutines, most recent first */
     uint32_t free_count;
-    uint64_t trimmed_ticks; /* when free_g was last looked through */
-    _Atomic uint32_t tick;  /* scheduling decisions; the monitor watches it */
-    _Atomic uint32_t
-        attention; /* set by the monitor, or by who gives others a turn: leave the fast path once */
+    uint64_t trimmed_ticks;     /* when free_g was last looked through */
+    _Atomic uint32_t tick;      /* scheduling decisions; the monitor watches it */
+    _Atomic uint32_t attention; /* leave the fast path once: from the monitor, or let_others_in */
     _Atomic(struct m *) m;
     _Atomic uint64_t started, finished; /* goroutines; owner writes, anyone reads */
     _Atomic uint32_t fresh_count;       /* owner writes, the monitor reads */
