@@ -52,6 +52,14 @@ TU_API size_t tu_good_size(size_t size);
  * wait for goroutines to run. Returns the bytes that went. Makes system calls. */
 TU_API size_t tu_mem_release(void);
 
+/* Called when memory is used up, before the caller of tu_alloc and its like gets NULL, on its thread: true when
+ * something was freed, and then the request is tried once more; and so on, until it succeeds or
+ * this returns false. The caller may hold locks of any kind: the function must not wait for one of them,
+ * nor park. What it allocates itself is not helped by it. One function for the process, set
+ * before memory is short; NULL: none. */
+typedef bool (*tu_mem_shortage_fn)(void);
+TU_API void tu_mem_on_shortage(tu_mem_shortage_fn reclaim);
+
 /* Where a block lies, for programs that defragment. */
 struct tu_block_place {
     size_t usable_bytes;

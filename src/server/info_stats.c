@@ -7,6 +7,7 @@
 #include "server/server.h"
 
 #include "base/number.h"
+#include "store/lazy_free.h"
 
 #include <tuco/mem.h>
 
@@ -87,6 +88,7 @@ void info_print_memory(struct server *server, const struct config *config, struc
 {
     struct info_memory m;
     info_memory_get(server, &m);
+    struct lazy_free_counts lazy = lazy_free_counts();
     uint64_t system = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
     int64_t unused_heap = (int64_t)(m.heap - m.used), rss_over = (int64_t)(m.resident - m.heap);
     add_bytes(out, "used_memory", m.used);
@@ -121,8 +123,9 @@ void info_print_memory(struct server *server, const struct config *config, struc
         "mem_clients_normal:%" PRIu64
         "\r\nmem_cluster_links:0\r\nmem_cluster_slot_import:0\r\nmem_cluster_slot_export:0\r\n"
         "mem_aof_buffer:0\r\nmem_allocator:libtuco\r\nmem_overhead_db_hashtable_rehashing:0\r\n"
-        "active_defrag_running:0\r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:0\r\n",
-        m.clients);
+        "active_defrag_running:0\r\nlazyfree_pending_objects:%" PRIu64
+        "\r\nlazyfreed_objects:%" PRIu64 "\r\n",
+        m.clients, lazy.pending, lazy.freed);
 }
 
 static void add_counter(struct text *out, const char *name, uint64_t value)

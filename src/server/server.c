@@ -22,6 +22,7 @@
 #include "server/text.h"
 #include "store/expire.h"
 #include "store/keyspace.h"
+#include "store/lazy_free.h"
 
 #include <tuco/go.h>
 #include <tuco/mem.h>
@@ -147,6 +148,7 @@ int server_init(struct server *server, struct config *config, const char *execut
     entropy_hex(server->replication_id, 40);
     server->lru_clock_s = server->start_ms / 1000;
     server->executable = text_copy(slice_of(executable));
+    tu_mem_on_shortage(lazy_free_help);
     tu_wait_group_add(&server->finished, 1);
     int rc = make_parts(server, config);
     if (rc != 0 || server->executable == NULL) {

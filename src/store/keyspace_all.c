@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/number.h"
 #include "platform/entropy.h"
+#include "store/lazy_free.h"
 #include "store/shard.h"
 #include "store/watch.h"
 
@@ -190,7 +191,7 @@ static uint64_t flush_shard(struct transaction *tx, struct shard *s, uint32_t db
     counter_add(&s->dirty, count);
     blocking_touch_db(tx, s, db);
     if (lazy)
-        free_later_detached(detached);
+        lazy_free_detached(detached, count);
     else
         hash_detached_free(detached);
     return count;

@@ -9,13 +9,11 @@
 
 #include "base/check.h"
 #include "store/effects.h"
+#include "store/lazy_free.h"
 #include "store/types/type_ops.h"
 #include "store/watch.h"
 
-#include <tuco/go.h>
 #include <tuco/mem.h>
-
-enum { LONG_EFFORT = 8192 }; /* freeing takes about a millisecond */
 
 struct shard_db *shard_db_make(struct keyspace *ks, struct shard *s, uint32_t db)
 {
@@ -104,7 +102,7 @@ void shard_expire(struct transaction *tx, uint32_t db, struct found *f, uint64_t
     effects_notify(tx, db, EVENT_EXPIRED, "expired", entry_key(e));
     effects_changed(tx, db, entry_key(e), hash, 0);
     if (entry_free_effort(e) > ENTRY_LAZY_EFFORT)
-        free_later_entry(e);
+        lazy_free_entry(e);
     else
         entry_free(e);
 }
@@ -243,29 +241,7 @@ void shard_delete(struct found *f, bool lazy)
 {
     struct entry *e = shard_take(f);
     if (lazy && entry_free_effort(e) > ENTRY_LAZY_EFFORT)
-        free_later_entry(e);
+        lazy_free_entry(e);
     else
         entry_free(e);
-}
-
-/* ---- freeing in the background ---- */
-
-static void free_aside(struct entry *e)
-{
-    if (entry_free_effort(e) >= LONG_EFFORT)
-        tu_step_aside();
-    entry_free(e);
-}
-
-void free_later_entry(struct entry *e)
-{
-    if (tu_maxprocs() == 0 || tu_go(free_aside, e) < 0)
-        entry_free(e);
-}
-
-/* A goroutine a shard: each too short to step aside for, and there are too many of them. */
-void free_later_detached(struct hash_detached *d)
-{
-    if (d && (tu_maxprocs() == 0 || tu_go(hash_detached_free, d) < 0))
-        hash_detached_free(d);
 }

@@ -170,7 +170,3 @@ bool transaction_lock_shard(struct transaction *tx, uint32_t number);
 /* Keeps an entry until the transaction's unlock, so that slices into it stay valid. False: out of
  * memory. */
 bool transaction_keep(struct transaction *tx, struct entry *e);
-
-/* Frees in the background: one entry, or a detached table. Falls back to freeing at once. */
-void free_later_entry(struct entry *e);
-void free_later_detached(struct hash_detached *d);

@@ -80,6 +80,20 @@ class OutOfMemory(case.ServerCase):
         self.assertEqual(client.call("SET", "big", b"y" * 4 * MB), b"OK")
         self.assertEqual(client.call("STRLEN", "big"), 4 * MB)
 
+    def test_what_is_being_freed_serves_at_once(self):
+        """FLUSHALL frees in the background: whoever needs that memory before it is there helps."""
+        client = self.connect()
+        client.call("CONFIG", "RESETSTAT")
+        self.limit(24 * MB)
+        keys = 0
+        for _ in range(4):
+            keys += self.fill(client, 3000)
+            self.assertEqual(client.call("FLUSHALL", "ASYNC"), b"OK")
+            self.assertEqual(client.call("SETRANGE", "big", 4 * MB, "y"), 4 * MB + 1)
+            self.assertEqual(client.call("DEL", "big"), 1)
+        self.wait_for(lambda: self.info(client, "memory")["lazyfree_pending_objects"] == "0", "all is freed")
+        self.assertGreaterEqual(int(self.info(client, "memory")["lazyfreed_objects"]), keys)
+
     def test_a_pipeline_and_a_transaction(self):
         client = self.connect()
         self.limit(20 * MB)

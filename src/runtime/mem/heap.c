@@ -28,6 +28,7 @@
 #include "runtime/mem/heap.h"
 
 #include "base/check.h"
+#include "platform/clock.h"
 #include "platform/thread.h"
 #include "runtime/gc/collector.h"
 #include "runtime/mem/cache.h"
@@ -245,26 +246,76 @@ static size_t pages_for(size_t size)
     return (size >> PAGE_SHIFT) + ((size & (PAGE_BYTES - 1)) != 0);
 }
 
-/* Memory is used up. What lies in the depots may be enough; and free runs that have memory behind
- * them merge with those that have none only when they are alike. */
-static __attribute__((noinline, cold)) void collect_reserves(void)
+/* How far a thread is that was refused memory: what it turns to next. */
+enum find_step { FIND_RESERVES, FIND_PROGRAM, FIND_LAST, FIND_NOTHING };
+
+static _Atomic tu_mem_shortage_fn shortage_fn;
+static _Thread_local bool in_shortage_fn;
+
+void tu_mem_on_shortage(tu_mem_shortage_fn reclaim)
 {
+    atomic_store_explicit(&shortage_fn, reclaim, memory_order_release);
+}
+
+/* The program's own reserves. Then this thread's cache is emptied, too, since each block in it may keep
+ * pages apart; otherwise it is not, because what it has in other classes is what the next small
+ * requests will live on. */
+static bool program_frees(void)
+{
+    tu_mem_shortage_fn reclaim = atomic_load_explicit(&shortage_fn, memory_order_acquire);
+    if (!reclaim || in_shortage_fn)
+        return false;
+    in_shortage_fn = true;
+    bool freed = reclaim();
+    in_shortage_fn = false;
+    if (freed)
+        tu__mem_flush();
+    return freed;
+}
+
+/* The caches of threads that just ran out of goroutines are theirs until they go to sleep, soon. At
+ * most a tenth of the time goes into waiting for that, by all threads together. */
+static bool others_settle(void)
+{
+    enum { SETTLE_NS = 1000000 };
+    static _Atomic int64_t last;
+    int64_t now = clock_monotonic_ns(), before = atomic_load_explicit(&last, memory_order_relaxed);
+    if (now - before < 10 * SETTLE_NS ||
+        !atomic_compare_exchange_strong_explicit(&last, &before, now, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return false;
+    (void)nanosleep(&(struct timespec){.tv_nsec = SETTLE_NS}, NULL);
+    return true;
+}
+
+/* Memory is used up; no lock is held. True: there may be some now. What lies in the depots may be
+ * enough; and free runs that have memory behind them merge with those that have none only when they
+ * are alike. Then it is the program's turn, as often as it has something. */
+static __attribute__((noinline, cold)) bool find_more(enum find_step *step)
+{
+    if (*step == FIND_PROGRAM && !program_frees())
+        *step = others_settle() ? FIND_LAST : FIND_NOTHING;
+    else if (*step == FIND_LAST)
+        *step = FIND_NOTHING;
+    else
+        *step = FIND_PROGRAM;
+    if (*step == FIND_NOTHING)
+        return false;
     flush_left();
     tu__centrals_trim(true);
     (void)tu__pages_return(0, SIZE_MAX);
+    return true;
 }
 
 static __attribute__((noinline)) void *alloc_large(size_t size, size_t align_pages, bool zero)
 {
     size_t pages = pages_for(size);
     bool untouched = zero && size >= ZERO_BY_PAGES;
-    struct span *s = tu__pages_take(pages, align_pages, 0, untouched);
-    if (!s) {
-        collect_reserves();
-        s = tu__pages_take(pages, align_pages, 0, untouched);
-    }
-    if (!s)
-        return NULL;
+    enum find_step step = FIND_RESERVES;
+    struct span *s;
+    while (!(s = tu__pages_take(pages, align_pages, 0, untouched)))
+        if (!find_more(&step))
+            return NULL;
     atomic_fetch_add_explicit(&tu__caches.large_bytes, s->pages * PAGE_BYTES, memory_order_relaxed);
     void *p = tu__span_start(s);
     if (zero && !s->zero)
@@ -272,24 +323,25 @@ static __attribute__((noinline)) void *alloc_large(size_t size, size_t align_pag
     return p;
 }
 
-/* The stack is empty, or the thread has no cache yet. */
+/* The stack is empty, or the thread has no cache yet. What the program freed for us may have filled
+ * and emptied it meanwhile. */
 static __attribute__((noinline)) void *alloc_refill(unsigned class)
 {
     struct cache *cache = cache_of_this_thread();
     if (!cache)
         return NULL;
     struct stack *s = &cache->stacks[class];
-    void **top = stack_top(s), **bottom = stack_bottom(s, class);
-    if (top == bottom)
-        top += tu__central_take(class, bottom + 1);
-    if (top == bottom) {
-        collect_reserves();
-        top += tu__central_take(class, bottom + 1);
+    for (enum find_step step = FIND_RESERVES;;) {
+        void **top = stack_top(s), **bottom = stack_bottom(s, class);
         if (top == bottom)
+            top += tu__central_take(class, bottom + 1);
+        if (top != bottom) {
+            stack_set_top(s, top - 1);
+            return *top;
+        }
+        if (!find_more(&step))
             return NULL;
     }
-    stack_set_top(s, top - 1);
-    return *top;
 }
 
 static inline void *pop(unsigned class)

@@ -296,6 +296,51 @@ TEST(heap_inside, out_of_memory_is_null)
     CHECK(again && small < 10000000);
     tu__mem_verify();
 }
+
+/* What the program can do without, for heap.helped_out. */
+static void *spare[64];
+static int spares, asked;
+
+static bool free_a_spare(void)
+{
+    asked++;
+    REQUIRE(!tu_alloc((size_t)50 << 20)); /* is not helped, and does not come back here */
+    if (spares == 0)
+        return false;
+    tu_free(spare[--spares]);
+    return true;
+}
+
+TEST(heap, helped_out)
+{
+    REQUIRE(tu_alloc(10));
+    struct rlimit limit = {(rlim_t)64 << 20, (rlim_t)64 << 20};
+    REQUIRE(setrlimit(RLIMIT_DATA, &limit) == 0);
+    while (spares < 64 && (spare[spares] = tu_alloc(1000000)))
+        spares++;
+    REQUIRE(spares > 20 && spares < 64);
+    while (tu_alloc(100000)) {
+    }
+    while (tu_alloc(100)) {
+    }
+    tu_mem_on_shortage(free_a_spare);
+    int before = spares;
+    CHECK(tu_alloc(100) && spares == before - 1 && asked == 1);
+    CHECK(tu_alloc(900000)); /* what is left of that one */
+    CHECK(tu_alloc_zeroed(900000) && tu_alloc_aligned(65536, 900000) && spares < before - 2);
+    void *p = tu_alloc(900000);
+    REQUIRE(p);
+    CHECK(tu_realloc(p, 2500000)); /* three in a row, or more */
+    CHECK(spares < before - 5);
+    while (tu_alloc(100000)) {
+    }
+    CHECK_EQ(spares, 0);
+    int last = asked;
+    CHECK(!tu_alloc(100000) && asked == last + 1);
+    tu_mem_on_shortage(NULL);
+    CHECK(!tu_alloc(100000) && asked == last + 1);
+    tu__mem_verify();
+}
 #endif
 
 /* ---- reports ---- */

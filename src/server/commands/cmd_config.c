@@ -7,6 +7,7 @@
 #include "server/reply.h"
 #include "server/reply_errors.h"
 #include "server/server.h"
+#include "store/lazy_free.h"
 #include "store/transaction.h"
 
 #include "base/glob.h"
@@ -106,6 +107,7 @@ static void run_config_resetstat(struct call *call)
     struct server *server = call->server;
     struct keyspace_stats now;
     stats_reset(server->stats);
+    lazy_free_reset();
     /* The store's own counters go on, so that no shard need be locked (EXEC may hold some). */
     keyspace_stats(server->keyspace, &now);
     atomic_store(&server->hits_base, now.hits);

@@ -12,6 +12,7 @@
 #include "base/xxh3.h"
 #include "store/effects.h"
 #include "store/entry.h"
+#include "store/lazy_free.h"
 #include "store/shard.h"
 #include "store/types/string_edit.h"
 #include "store/types/value.h"
@@ -76,7 +77,7 @@ static enum store_result check_type(const struct found *f)
 static void drop_entry(struct entry *e)
 {
     if (entry_free_effort(e) > ENTRY_LAZY_EFFORT)
-        free_later_entry(e);
+        lazy_free_entry(e);
     else
         entry_free(e);
 }

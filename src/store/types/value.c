@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "store/effects.h"
+#include "store/lazy_free.h"
 
 #include <tuco/mem.h>
 
@@ -109,7 +110,7 @@ enum store_result value_put(struct transaction *tx, struct store_key key, struct
         return shard_insert(tx, tx->db, e, key.hash);
     shard_replace(tx, &f, e, key.hash);
     if (entry_free_effort(old) > REPLACED_LAZY_EFFORT)
-        free_later_entry(old);
+        lazy_free_entry(old);
     else
         entry_free(old);
     return STORE_OK;
