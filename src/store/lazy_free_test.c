@@ -4,28 +4,16 @@
 #include "store/keyspace.h"
 #include "store/lazy_free.h"
 #include "store/types/string.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <tuco/go.h>
 #include <tuco/mem.h>
 
-static struct keyspace *ks;
-static struct transaction tx;
-
 static void start(void)
 {
-    ks = keyspace_new(NULL);
-    REQUIRE(ks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
+    keyspace_fixture_start();
     lazy_free_reset();
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
 }
 
 static void fill(int keys)
@@ -57,7 +45,7 @@ TEST(lazy_free, at_once_without_a_runtime)
     CHECK_EQ(lazy_free_counts().pending, 0);
     CHECK_EQ(lazy_free_counts().freed, 1000);
     CHECK(lazy_free_help() && !lazy_free_help()); /* since the last call something was freed */
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* With one P nothing of the queue runs until main parks, so it is the helper's. */
@@ -82,7 +70,7 @@ static void helps(void *arg)
     for (int i = 0; i < 1000; i++)
         tu_yield(); /* the goroutines find nothing */
     CHECK_EQ(lazy_free_counts().freed, 1000);
-    stop();
+    keyspace_fixture_stop();
 }
 
 static void both(void *arg)
@@ -97,7 +85,7 @@ static void both(void *arg)
         }
     }
     CHECK_EQ(lazy_free_counts().freed, 50 * 500);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(lazy_free, a_helper)

@@ -6,19 +6,12 @@
 #include "store/shard.h"
 #include "store/types/string.h"
 #include "store/types/throttle.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static struct keyspace *ks;
-static struct transaction tx;
 static char large[70000];
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
 
 static enum store_result set(const char *name, struct slice value)
 {
@@ -33,11 +26,9 @@ static bool is(const char *name, struct slice expected)
 
 static void start(void)
 {
+    keyspace_fixture_start();
     memset(large, 'l', sizeof large);
-    ks = keyspace_new(NULL);
-    REQUIRE(ks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
+
     REQUIRE(set("number", SLICE("41")) == STORE_OK && set("small", SLICE("value")) == STORE_OK);
     REQUIRE(set("large", (struct slice){large, 50000}) == STORE_OK);
 }
@@ -49,8 +40,7 @@ static void stop(void)
             hash_table_verify(&shard_db_of(shard_at(ks, n), 0)->table);
     REQUIRE(set("after", (struct slice){large, 3000}) == STORE_OK);
     REQUIRE(is("after", (struct slice){large, 3000}));
-    transaction_unlock(&tx);
-    keyspace_free(ks);
+    keyspace_fixture_stop();
 }
 
 static enum store_result set_new(void)

@@ -4,35 +4,14 @@
 #include "base/random.h"
 #include "store/shard.h"
 #include "store/types/string.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { MODEL_BITS = 20000 };
-static struct keyspace *ks;
-static struct transaction tx;
 static bool model[MODEL_BITS];
 static size_t model_bytes;
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
-
-static void start(void)
-{
-    ks = keyspace_new(NULL);
-    REQUIRE(ks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
 
 static void verify(void)
 {
@@ -79,7 +58,7 @@ static void look_at_range(struct random_state *random)
 
 TEST(bitmap, sets_counts_and_finds_like_an_array)
 {
-    start();
+    keyspace_fixture_start();
     struct random_state random;
     random_init(&random, 7);
     for (size_t round = 0; round < 3000; round++) {
@@ -90,12 +69,12 @@ TEST(bitmap, sets_counts_and_finds_like_an_array)
             verify();
     }
     verify();
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(bitmap, fields_are_numbers_of_any_width)
 {
-    start();
+    keyspace_fixture_start();
     struct random_state random;
     random_init(&random, 8);
     for (size_t round = 0; round < 3000; round++) {
@@ -121,7 +100,7 @@ TEST(bitmap, fields_are_numbers_of_any_width)
             verify();
     }
     verify();
-    stop();
+    keyspace_fixture_stop();
 }
 
 static void saturate(int64_t start_value, int64_t delta, unsigned width, bool is_signed,
@@ -143,7 +122,7 @@ static void saturate(int64_t start_value, int64_t delta, unsigned width, bool is
 
 TEST(bitmap, overflow_saturates_or_fails)
 {
-    start();
+    keyspace_fixture_start();
     saturate(200, 100, 8, false, 255);
     saturate(20, -100, 8, false, 0);
     saturate(100, 100, 8, true, 127);
@@ -151,12 +130,12 @@ TEST(bitmap, overflow_saturates_or_fails)
     saturate(INT64_MAX, 1, 64, true, INT64_MAX);
     saturate(INT64_MIN, -1, 64, true, INT64_MIN);
     saturate(INT64_MAX, 1, 63, false, INT64_MAX);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(bitmap, combining_fills_up_with_zeros)
 {
-    start();
+    keyspace_fixture_start();
     char a[1500], b[900];
     struct store_key sources[] = {key_of("a"), key_of("b"), key_of("none")};
     for (size_t i = 0; i < sizeof a; i++)
@@ -180,7 +159,7 @@ TEST(bitmap, combining_fills_up_with_zeros)
     size_t size;
     CHECK_EQ(bitmap_combine(&tx, BITMAP_OR, key_of("d"), &sources[2], 1, &size), STORE_OK);
     CHECK(size == 0 && !keyspace_exists(&tx, key_of("d")));
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(bitmap, popcount_of_every_size)

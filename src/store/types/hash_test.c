@@ -7,7 +7,7 @@
 #include "store/expire.h"
 #include "store/types/hash_object.h"
 #include "store/types/value.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 
@@ -18,37 +18,9 @@ struct model_field {
     int64_t at_ms;
 };
 
-static struct keyspace *ks;
-static struct transaction tx;
 static struct random_state random_state;
 static struct model_field fields[MOST];
 static size_t pool; /* fields in use */
-static char events[256];
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
-
-static void start(void)
-{
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    ks = keyspace_new(NULL);
-    effects_set_hooks(ks, &hooks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
 
 static struct store_key the_key(void)
 {
@@ -324,7 +296,7 @@ static void run(uint64_t seed, bool failing)
     static const int64_t limits[] = {0, 4, 16, 128};
     unsigned failed = 0;
     random_init(&random_state, seed);
-    start();
+    keyspace_fixture_start();
     for (int i = 0; i < 15000; i++) {
         if (i % 1500 == 0)
             begin_model(pools[i / 1500 % 3]);
@@ -344,7 +316,7 @@ static void run(uint64_t seed, bool failing)
             compare_copy();
     }
     CHECK(failing == (failed > 100));
-    stop();
+    keyspace_fixture_stop();
 }
 
 TIMEOUT_TEST(hash, beside_a_model, 100)
@@ -390,10 +362,10 @@ static void check_fair(size_t size, int64_t limit)
 TEST(hash, random_fields_are_fair)
 {
     random_init(&random_state, 9);
-    start();
+    keyspace_fixture_start();
     check_fair(7, 128);
     check_fair(30, 0);
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* ---- events, and what goes unasked ---- */
@@ -421,7 +393,7 @@ TEST(hash, events)
     struct hash_set_options options = {.at_ms = 5000};
     size_t added;
     int64_t value;
-    start();
+    keyspace_fixture_start();
     effects_set_event_mask(ks, EVENT_KEYEVENT | EVENT_ALL);
     (void)hash_set(&tx, the_key(), pairs, 2, &added);
     check_events("hset h");
@@ -440,7 +412,7 @@ TEST(hash, events)
     check_events("hset h, hexpire h, hexpired h, del h");
     (void)hash_set_with(&tx, the_key(), pairs, 2, &options);
     check_events("hset h, hexpire h, hexpired h, del h");
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* Nobody looks: the index of deadlines takes them within a tick. */
@@ -449,7 +421,7 @@ TEST(hash, fields_go_unasked)
     const struct slice pairs[4] = {SLICE("a"), SLICE("1"), SLICE("b"), SLICE("2")};
     struct keyspace_stats stats;
     size_t added;
-    start();
+    keyspace_fixture_start();
     effects_set_event_mask(ks, EVENT_KEYEVENT | EVENT_ALL);
     (void)hash_set(&tx, the_key(), pairs, 2, &added);
     set_deadline("a", 1500, "hexpire");
@@ -472,5 +444,5 @@ TEST(hash, fields_go_unasked)
     keyspace_stats(ks, &stats);
     CHECK_EQ(stats.expired_fields, 2);
     transaction_lock_all(&tx);
-    stop();
+    keyspace_fixture_stop();
 }

@@ -6,35 +6,19 @@
 #include "runtime/mem/heap.h"
 #include "store/type_limits.h"
 #include "store/types/string.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <tuco/mem.h>
 
-static struct keyspace *ks;
-static struct transaction tx;
 static uint8_t model[HLL_REGISTERS], registers[HLL_REGISTERS];
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
 
 static void start(void)
 {
-    ks = keyspace_new(NULL);
-    REQUIRE(ks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
+    keyspace_fixture_start();
     memset(model, 0, sizeof model);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
 }
 
 static void verify(const char *name)
@@ -84,7 +68,7 @@ TEST(hyperloglog, beside_a_model)
             verify("h");
         }
         CHECK_EQ(dense("h"), limits[i] < 6000);
-        stop();
+        keyspace_fixture_stop();
     }
 }
 
@@ -108,7 +92,7 @@ TEST(hyperloglog, estimates_within_four_errors)
         CHECK_EQ(again, estimate);
         CHECK_EQ(tx.dirty, dirty); /* the second time it is read from the header */
     }
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(hyperloglog, merge_is_the_maximum)
@@ -127,7 +111,7 @@ TEST(hyperloglog, merge_is_the_maximum)
     verify("u");
     REQUIRE(hll_count(&tx, key_of("u"), &merged) == STORE_OK);
     CHECK_EQ(merged, together);
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* Bytes from outside: every answer is one of the four, and what was accepted can be counted. */
@@ -161,7 +145,7 @@ TEST(hyperloglog, damaged_values)
         if (shown == STORE_OK)
             tu_free(text);
     }
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* Appends runs of random kinds and lengths that cover all registers; zeros in two bytes also where one would do, so that
@@ -203,7 +187,7 @@ TEST(hyperloglog, any_runs)
             add_number("h", random_next(&r));
         verify("h");
         CHECK(!dense("h"));
-        stop();
+        keyspace_fixture_stop();
     }
     tu_free(bytes);
 }
@@ -222,7 +206,7 @@ TEST(hyperloglog, bytes_of_the_peer)
     CHECK_EQ(size, sizeof runs - 1);
     CHECK(memcmp(text, runs, size) == 0);
     tu_free(text);
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* A new key is dropped again; one that was there has what was added before, and is whole. */
@@ -254,7 +238,7 @@ TEST(hyperloglog, out_of_memory)
         CHECK_EQ(hll_registers(&tx, key_of("new"), registers),
                  fresh == STORE_OK ? STORE_OK : STORE_MISSING);
         CHECK(hll_registers(&tx, key_of("h"), registers) == STORE_OK);
-        stop();
+        keyspace_fixture_stop();
     }
     CHECK(failed > 3);
 }

@@ -6,7 +6,7 @@
 #include "runtime/mem/heap.h"
 #include "store/index/quicklist.h"
 #include "store/types/value.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,41 +17,8 @@ struct model {
     char *texts[MOST];
 };
 
-static struct keyspace *ks;
-static struct transaction tx;
 static struct random_state random_state;
 static struct model models[2];
-static char events[256];
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
-
-static void start(void)
-{
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    ks = keyspace_new(NULL);
-    effects_set_hooks(ks, &hooks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
 
 static size_t below(size_t n)
 {
@@ -235,7 +202,7 @@ static void run(uint64_t seed, bool failing)
     static char buffer[9001];
     unsigned failed = 0;
     random_init(&random_state, seed);
-    start();
+    keyspace_fixture_start();
     for (int i = 0; i < 12000; i++) {
         if (i % 300 == 0)
             atomic_store(&keyspace_limits(ks)->list_max_listpack_size, fills[below(6)]);
@@ -253,7 +220,7 @@ static void run(uint64_t seed, bool failing)
     CHECK(failing == (failed > 100));
     for (int which = 0; which < 2; which++)
         model_remove(&models[which], 0, models[which].count);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(list, beside_a_model)
@@ -285,7 +252,7 @@ TEST(list, events)
     static const struct list_visitor none = {.each = ignore};
     struct slice value = SLICE("v");
     size_t size;
-    start();
+    keyspace_fixture_start();
     effects_set_event_mask(ks, EVENT_KEYEVENT | EVENT_ALL);
     (void)list_push(&tx, key_of("a"), LIST_LEFT, &value, 1, false, &size);
     check_events("lpush a");
@@ -304,5 +271,5 @@ TEST(list, events)
     (void)list_push(&tx, key_of("b"), LIST_RIGHT, &value, 1, false, &size);
     (void)list_pop(&tx, key_of("b"), LIST_RIGHT, 3, &none);
     check_events("rpush b, rpop b, del b");
-    stop();
+    keyspace_fixture_stop();
 }

@@ -4,48 +4,20 @@
 
 #include "base/random.h"
 #include "runtime/mem/heap.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { SETS = 3, MEMBERS = 200 };
 
-static struct keyspace *ks;
-static struct transaction tx;
 static struct random_state random_state;
 static bool model[SETS][MEMBERS];
-static char events[256];
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
 
 static void start(void)
 {
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    ks = keyspace_new(NULL);
-    effects_set_hooks(ks, &hooks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
+    keyspace_fixture_start();
     memset(model, 0, sizeof model);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
 }
 
 static struct store_key set_key(size_t which)
@@ -275,7 +247,7 @@ static void run(uint64_t seed, bool failing)
             compare(which);
     }
     CHECK(failing == (failed > 100));
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(set, beside_a_model)
@@ -330,7 +302,7 @@ TEST(set, choices_are_fair)
     atomic_store(&keyspace_limits(ks)->set_max_listpack_entries, 0);
     check_fair(100, 100);
     check_fair(100, 8);
-    stop();
+    keyspace_fixture_stop();
 }
 
 static void check_events(const char *expected)
@@ -370,5 +342,5 @@ TEST(set, events)
     (void)set_combine_store(&tx, SET_INTERSECTION, c, both, 2, "sinterstore", &n);
     (void)set_combine_store(&tx, SET_INTERSECTION, c, both, 2, "sinterstore", &n);
     check_events("sadd a, sunionstore c, del c");
-    stop();
+    keyspace_fixture_stop();
 }

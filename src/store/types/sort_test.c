@@ -10,53 +10,19 @@
 #include "store/types/set.h"
 #include "store/types/string.h"
 #include "store/types/zset.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST = 300, KINDS = 40 }; /* elements in a list; different ones */
 
-static struct keyspace *ks;
-static struct transaction tx;
 static struct random_state dice;
-static char events[256];
 static char names[KINDS][8];   /* the elements */
 static char weights[KINDS][8]; /* of w<element>; "": there is none */
 static char fields[KINDS][8];  /* of h<element>->f */
 static char shown[1 << 16];
 static bool began;
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
-
-static void start(void)
-{
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    ks = keyspace_new(NULL);
-    REQUIRE(ks);
-    effects_set_hooks(ks, &hooks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
 
 static size_t below(size_t n)
 {
@@ -234,7 +200,7 @@ static void compare_with_model(enum store_type type)
     struct model m = {.by = below(BY_KINDS), .descending = below(2)};
     bool numbers = below(2);
     size_t size;
-    start();
+    keyspace_fixture_start();
     make_kinds(numbers);
     m.alpha = !numbers || below(2);
     m.count = below(type == TYPE_LIST ? MOST : KINDS);
@@ -266,7 +232,7 @@ static void compare_with_model(enum store_type type)
     if (strcmp(shown, expected) != 0)
         test_fail(__FILE__, __LINE__, "by %d, alpha %d: shows\n%s, not\n%s", (int)m.by, m.alpha,
                   shown, expected);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(sort, beside_a_model)
@@ -283,7 +249,7 @@ TEST(sort, beside_a_model)
 
 TEST(sort, numbers_and_texts)
 {
-    start();
+    keyspace_fixture_start();
     PUSH("l", "10", "9", "-1.5", "1e3", "007", "7");
     SHOWS("l", "6: -1.5 007 7 9 10 1e3 ", ALL);
     SHOWS("l", "6: 1e3 10 9 7 007 -1.5 ", ALL, .descending = true);
@@ -296,12 +262,12 @@ TEST(sort, numbers_and_texts)
     set_string("s", "text");
     CHECK_EQ(show("s", &(struct sort_options){.count = -1}), STORE_WRONG_TYPE);
     CHECK(!began);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(sort, parts)
 {
-    start();
+    keyspace_fixture_start();
     PUSH("l", "3", "1", "2", "4");
     SHOWS("l", "2: 2 3 ", .offset = 1, .count = 2);
     SHOWS("l", "4: 1 2 3 4 ", ALL, .offset = -5);
@@ -310,14 +276,14 @@ TEST(sort, parts)
     SHOWS("l", "0: ", .count = 0);
     SHOWS("l", "1: 4 ", .offset = 3, .count = INT64_MAX);
     SHOWS("l", "4: 1 2 3 4 ", .count = INT64_MIN);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(sort, patterns)
 {
     static const struct slice all[] = {
         {"#", 1}, {"x*y", 3}, {"h*->f", 5}, {"none", 4}, {"h*->", 4}};
-    start();
+    keyspace_fixture_start();
     PUSH("l", "2", "1");
     set_string("x1y", "one");
     set_string("x2y", "");
@@ -340,7 +306,7 @@ TEST(sort, patterns)
     set_string(name, "far");
     struct slice one = slice_of(pattern);
     SHOWS("l", "2: far nil ", ALL, .get = &one, .get_count = 1);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(sort, what_is_stored)
@@ -349,7 +315,7 @@ TEST(sort, what_is_stored)
     struct sort_options all = {.count = -1}, none = {.count = 0};
     struct sort_options with = {.count = -1, .get = get, .get_count = 2};
     size_t size;
-    start();
+    keyspace_fixture_start();
     PUSH("l", "2", "3", "1");
     set_string("w2", "two");
     set_string("d", "whatever");
@@ -372,7 +338,7 @@ TEST(sort, what_is_stored)
     effects_emit(&tx);
     if (strcmp(events, "sortstore d, sortstore d, sortstore l, del d, rpush text") != 0)
         test_fail(__FILE__, __LINE__, "events %s", events);
-    stop();
+    keyspace_fixture_stop();
 }
 
 /* What is stored of a set must not depend on the order it happens to have. */
@@ -381,11 +347,11 @@ TEST(sort, a_set_that_is_stored_unsorted)
     struct sort_options unsorted = {.by = SLICE("nosort"), .count = -1};
     struct slice members[] = {SLICE("b"), SLICE("c"), SLICE("a"), SLICE("10")};
     size_t size;
-    start();
+    keyspace_fixture_start();
     CHECK_EQ(set_add(&tx, key_of("s"), members, 4, &size), STORE_OK);
     CHECK_EQ(sort_store(&tx, key_of("s"), &unsorted, key_of("d"), &size), STORE_OK);
     CHECK(strcmp(list_text("d"), "4: 10 a b c ") == 0);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(sort, out_of_memory)
@@ -399,7 +365,7 @@ TEST(sort, out_of_memory)
         return;
     }
     random_init(&dice, 6);
-    start();
+    keyspace_fixture_start();
     make_kinds(true);
     for (int i = 0; i < KINDS; i++)
         push("l", (const char *const[]){names[i]}, 1);
@@ -422,5 +388,5 @@ TEST(sort, out_of_memory)
         CHECK(strcmp(list_text("d"), "1: before ") == 0);
     }
     CHECK(failed > 4);
-    stop();
+    keyspace_fixture_stop();
 }

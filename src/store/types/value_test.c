@@ -3,32 +3,11 @@
 #include "store/types/value.h"
 
 #include "base/random.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <tuco/mem.h>
-
-static struct keyspace *ks;
-static struct transaction tx;
-
-static void start(void)
-{
-    ks = keyspace_new(NULL);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
-}
-
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
-
-static struct store_key key_of(const char *name)
-{
-    return (struct store_key){slice_of(name), keyspace_hash(ks, slice_of(name))};
-}
 
 enum { MODEL_MAX = 400 };
 struct model {
@@ -95,7 +74,7 @@ TEST(value, packed_beside_a_model)
     struct model m = {0};
     struct found f;
     random_init(&r, 11);
-    start();
+    keyspace_fixture_start();
     struct store_key key = key_of("k");
     CHECK_EQ(value_find(&tx, key, TYPE_LIST, LOOKUP_WRITE, &f), STORE_MISSING);
     REQUIRE(value_make_bytes(&tx, key, TYPE_LIST, ENCODING_PACKED, PACKED_HEAD, &f) == STORE_OK);
@@ -121,13 +100,13 @@ TEST(value, packed_beside_a_model)
     compare(&f, &m);
     for (size_t i = 0; i < m.count; i++)
         free(m.texts[i]);
-    stop();
+    keyspace_fixture_stop();
 }
 
 TEST(value, dropped_when_empty_and_put_whole)
 {
     struct found f;
-    start();
+    keyspace_fixture_start();
     struct store_key key = key_of("k");
     (void)value_find(&tx, key, TYPE_SET, LOOKUP_WRITE, &f);
     REQUIRE(value_make_bytes(&tx, key, TYPE_SET, ENCODING_PACKED, PACKED_HEAD, &f) == STORE_OK);
@@ -140,5 +119,5 @@ TEST(value, dropped_when_empty_and_put_whole)
     REQUIRE(value_put(&tx, key, e) == STORE_OK);
     CHECK_EQ(keyspace_size(ks, 0), 1);
     CHECK_EQ(value_find(&tx, key, TYPE_SET, LOOKUP_PEEK, &f), STORE_OK);
-    stop();
+    keyspace_fixture_stop();
 }

@@ -6,7 +6,7 @@
 #include "runtime/mem/heap.h"
 #include "store/types/value.h"
 #include "store/types/zset_combine.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -20,42 +20,19 @@ struct model {
     size_t count;
 };
 
-static struct keyspace *ks;
-static struct transaction tx;
 static struct random_state random_state;
 static struct model models[3];
-static char events[256];
 static char names[NAMES][16];
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
 
 static void start(void)
 {
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    ks = keyspace_new(NULL);
-    effects_set_hooks(ks, &hooks);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
+    keyspace_fixture_start();
     memset(models, 0, sizeof models);
     for (int i = 0; i < NAMES; i++) /* integers, texts, and one after the other in both orders */
         (void)snprintf(names[i], sizeof names[i], i % 3 ? "%d" : "name:%d", i * 7);
 }
 
-static void stop(void)
-{
-    transaction_unlock(&tx);
-    keyspace_free(ks);
-}
-
-static struct store_key key_of(int which)
+static struct store_key key_number(int which)
 {
     static const char *const keys[] = {"a", "b", "c"};
     struct slice name = slice_of(keys[which]);
@@ -107,7 +84,8 @@ static void compare(int which)
     struct model *m = &models[which];
     struct zset_view v;
     sort(m);
-    CHECK_EQ(zset_open(&tx, key_of(which), LOOKUP_PEEK, &v), m->count ? STORE_OK : STORE_MISSING);
+    CHECK_EQ(zset_open(&tx, key_number(which), LOOKUP_PEEK, &v),
+             m->count ? STORE_OK : STORE_MISSING);
     REQUIRE(zset_count(&v) == m->count);
     zset_verify(&v);
     struct seen seen = {m, 0, 0, false};
@@ -143,7 +121,7 @@ static enum store_result try_add(int which)
     double score = below(4) ? (double)below(9) - 4 : (double)below(1000) / 8 - 60.3;
     struct zset_member member = {slice_of(names[i]), score};
     struct zset_added added;
-    enum store_result rc = zset_add(&tx, key_of(which), &member, 1, flags, &added);
+    enum store_result rc = zset_add(&tx, key_number(which), &member, 1, flags, &added);
     if (rc != STORE_OK)
         return rc;
     double next = (flags & ZSET_INCREMENT) && m->there[i] ? m->score[i] + score : score;
@@ -165,7 +143,7 @@ static void try_take(int which)
     struct model *m = &models[which];
     struct zset_view v;
     sort(m);
-    (void)zset_open(&tx, key_of(which), LOOKUP_WRITE, &v);
+    (void)zset_open(&tx, key_number(which), LOOKUP_WRITE, &v);
     if (below(3)) {
         int i = (int)below(NAMES);
         CHECK_EQ(zset_take(&v, slice_of(names[i])), m->there[i]);
@@ -189,10 +167,10 @@ static enum store_result try_combine(void)
     size_t count;
     enum zset_operation operation = (enum zset_operation)below(3);
     for (int i = 0; i < 2; i++)
-        (void)zset_open(&tx, key_of(i), LOOKUP_READ, &inputs[i].view);
+        (void)zset_open(&tx, key_number(i), LOOKUP_READ, &inputs[i].view);
     enum store_result rc = zset_combine(&tx, operation, ZSET_MAX, inputs, 2, &result);
     if (rc == STORE_OK)
-        rc = zset_store(&tx, key_of(2), result, "zunionstore", false, &count);
+        rc = zset_store(&tx, key_number(2), result, "zunionstore", false, &count);
     if (rc != STORE_OK)
         return rc;
     struct model *m = &models[2];
@@ -232,7 +210,7 @@ static void run(uint64_t seed, bool failing)
             compare(k);
     }
     CHECK(failing == (failed > 100));
-    stop();
+    keyspace_fixture_stop();
 }
 
 TIMEOUT_TEST(zset, beside_a_model, 100)
@@ -265,24 +243,24 @@ TEST(zset, events)
     size_t count;
     start();
     effects_set_event_mask(ks, EVENT_KEYEVENT | EVENT_ALL);
-    (void)zset_add(&tx, key_of(0), &member, 1, 0, &added);
+    (void)zset_add(&tx, key_number(0), &member, 1, 0, &added);
     check_events("zadd a");
-    (void)zset_add(&tx, key_of(0), &member, 1, 0, &added);
+    (void)zset_add(&tx, key_number(0), &member, 1, 0, &added);
     check_events("");
-    (void)zset_add(&tx, key_of(0), &member, 1, ZSET_INCREMENT, &added);
+    (void)zset_add(&tx, key_number(0), &member, 1, ZSET_INCREMENT, &added);
     check_events("zincr a");
-    (void)zset_open(&tx, key_of(0), LOOKUP_READ, &v);
-    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 1}, false, &count);
+    (void)zset_open(&tx, key_number(0), LOOKUP_READ, &v);
+    (void)zset_store_range(&tx, key_number(1), &v, (struct zset_ranks){0, 1}, false, &count);
     check_events("zrangestore b");
-    (void)zset_open(&tx, key_of(0), LOOKUP_WRITE, &v);
+    (void)zset_open(&tx, key_number(0), LOOKUP_WRITE, &v);
     (void)zset_take(&v, SLICE("none"));
     zset_commit(&v, "zrem");
     check_events("");
     zset_take_ranks(&v, (struct zset_ranks){0, 1});
     zset_commit(&v, "zpopmin");
     check_events("zpopmin a, del a");
-    (void)zset_open(&tx, key_of(0), LOOKUP_READ, &v);
-    (void)zset_store_range(&tx, key_of(1), &v, (struct zset_ranks){0, 0}, false, &count);
+    (void)zset_open(&tx, key_number(0), LOOKUP_READ, &v);
+    (void)zset_store_range(&tx, key_number(1), &v, (struct zset_ranks){0, 0}, false, &count);
     check_events("del b");
-    stop();
+    keyspace_fixture_stop();
 }
