@@ -20,9 +20,13 @@ tu__gc_set:
 tu__gc_set_done:
     ret
 tu__gc_set_noting:
-    testl $1, tu__store_guard(%rip)
+    testl $5, tu__store_guard(%rip)
+    je 3f
+    testl $4, tu__store_guard(%rip)
     jne 1f
-    movq %rsi, (%rdi)
+    cmpq $0, (%rdi)
+    jne 1f
+3:  movq %rsi, (%rdi)
 tu__gc_set_noting_done:
     subq tu__card_base(%rip), %rdi
     cmpq tu__card_limit(%rip), %rdi
@@ -51,8 +55,11 @@ tu__gc_set_done:
 tu__gc_set_noting:
     adrp x2, tu__store_guard
     ldr w2, [x2, :lo12:tu__store_guard]
-    tbnz w2, #0, 1f
-    stlr x1, [x0]
+    tbnz w2, #2, 1f
+    tbz w2, #0, 3f
+    ldr x3, [x0]
+    cbnz x3, 1f
+3:  stlr x1, [x0]
 tu__gc_set_noting_done:
     adrp x2, tu__card_base
     ldr x2, [x2, :lo12:tu__card_base]

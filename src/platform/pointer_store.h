@@ -1,12 +1,13 @@
 /* pointer_store.h - a store that asks first, as one step for those who stop threads, and notes where it was.
  *
  *     tu__gc_set(slot, value):
- *         if (tu__store_guard & STORE_ASKS) return tu__store_slow(slot, value);
+ *         if ((tu__store_guard & STORE_SLOW) || ((tu__store_guard & STORE_ASKS) && *slot != NULL))
+ *             return tu__store_slow(slot, value);
  *         *slot = value;                                                             (release)
- *         if ((tu__store_guard & STORE_NOTES) && slot - tu__card_base < tu__card_limit)
+ *         if (tu__store_guard != 0 && slot - tu__card_base < tu__card_limit)
  *             tu__card_table[(slot - tu__card_base) >> CARD_SHIFT] = 1;
  *
- * With a guard of 0 that is one question. Two (is there a card?) took a fifth more time where stores miss the cache: fewer of
+ * With a guard of 0 that is one question. The limit is 0 unless STORE_NOTES is set. Two (is there a card?) took a fifth more time where stores miss the cache: fewer of
  * them are under way at once.
  *
  * A thread that is stopped between the question and the store would act on an old answer. Whoever stops it calls
@@ -19,7 +20,8 @@
 #include <stdint.h>
 
 enum { CARD_SHIFT = 9 }; /* a byte for 512 bytes */
-enum { STORE_ASKS = 1, STORE_NOTES = 2 };
+/* STORE_ASKS: what is overwritten is somebody's business, unless it is NULL; STORE_SLOW: each store is. */
+enum { STORE_ASKS = 1, STORE_NOTES = 2, STORE_SLOW = 4 };
 
 #define POINTER_STORE_HIDDEN __attribute__((visibility("hidden")))
 extern uint32_t tu__store_guard POINTER_STORE_HIDDEN;

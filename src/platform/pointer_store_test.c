@@ -31,6 +31,16 @@ TEST(pointer_store, stores_or_asks)
         tu__store_guard = 0;
         CHECK(cell == &object && slow_slot == &cell && !slow_value);
     }
+    slow_slot = NULL;
+    cell = NULL;
+    tu__store_guard = STORE_ASKS;
+    tu__gc_set(&cell, &object); /* nothing is overwritten */
+    CHECK(cell == &object && !slow_slot);
+    cell = NULL;
+    tu__store_guard = STORE_ASKS | STORE_SLOW;
+    tu__gc_set(&cell, &object);
+    tu__store_guard = 0;
+    CHECK(!cell && slow_slot == &cell && slow_value == &object);
 }
 
 TEST(pointer_store, notes_where)
@@ -47,11 +57,13 @@ TEST(pointer_store, notes_where)
     tu__gc_set(memory + sizeof memory - 8, memory);
     tu__gc_set(&outside, memory);
     CHECK(outside == memory);
+    tu__store_guard = STORE_NOTES | STORE_ASKS;
+    tu__gc_set(memory + (7 << CARD_SHIFT), memory);
     tu__card_limit = 0;
     tu__gc_set(memory, memory);
     tu__store_guard = 0;
     for (int i = 0; i < 16; i++)
-        CHECK_EQ(cards[i], i == 3 || i == 15);
+        CHECK_EQ(cards[i], i == 3 || i == 7 || i == 15);
 }
 
 TEST(pointer_store, begins_again_between_question_and_store)

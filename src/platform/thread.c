@@ -144,6 +144,20 @@ void thread_short_slices(void)
     (void)syscall(SYS_sched_setattr, 0, &s, 0);
 }
 
+/* glibc registers the area for each thread (since 2.35), unless a tunable forbids that: then its size is 0. */
+extern const ptrdiff_t __rseq_offset __attribute__((weak));
+extern const unsigned __rseq_size __attribute__((weak));
+
+const volatile uint32_t *thread_core(void)
+{
+    enum { CPU_ID_AT = 4 };
+    if (!&__rseq_size || __rseq_size == 0)
+        return NULL;
+    return (
+        const volatile uint32_t *)(const volatile void *)((const char *)__builtin_thread_pointer() +
+                                                          __rseq_offset + CPU_ID_AT);
+}
+
 void thread_sleep_ns(long long duration_ns)
 {
     struct timespec left = {duration_ns / 1000000000, duration_ns % 1000000000};

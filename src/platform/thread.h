@@ -27,6 +27,9 @@ void thread_yield(void);
 /* The calling thread, when it wakes up, does not wait for the end of another's time slice; it gets shorter ones for that,
  * and no more time in all. Does nothing where the kernel (before Linux 6.12) has no such thing. */
 void thread_short_slices(void);
+/* Where the kernel writes the number of the core on which the calling thread was last in user code, until the thread ends; any
+ * thread may read it. NULL: nowhere (a C library without rseq). */
+const volatile uint32_t *thread_core(void);
 void thread_sleep_ns(long long duration_ns);
 /* The caller's stack, for fault reports. */
 void thread_stack(void **low, size_t *size);

@@ -199,6 +199,10 @@ void thread_signals_save(void) {}
 void thread_signals_restore(void) {}
 
 void thread_short_slices(void) {}
+const volatile uint32_t *thread_core(void)
+{
+    return NULL;
+}
 
 void thread_yield(void)
 {

@@ -316,10 +316,13 @@ bool tu__collected_claim(struct slot *slot, uint32_t key)
     tu__lock(&c->lock);
     struct tu__key *k = key_locked(key);
     struct span *s = find_partial(k);
-    if (!s)
+    bool new = !s;
+    if (new)
         s = new_span(k->span_pages, false, &k->shape);
-    if (s)
+    if (s) {
         claim(slot, s);
+        slot->untouched = new && s->zero;
+    }
     tu__unlock(&c->lock);
     return s != NULL;
 }

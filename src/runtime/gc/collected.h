@@ -51,6 +51,7 @@ struct slot {
     uint32_t next;     /* number of the first block that was not looked at for [cur, end) */
     struct span *span; /* NULL: none */
     char *start;       /* of the span */
+    bool untouched;    /* the span was never used: there is no memory behind it yet */
     uint64_t claimed[COLLECTED_WORDS];
 };
 

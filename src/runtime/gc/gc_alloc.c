@@ -25,6 +25,8 @@ static __attribute__((noinline)) void *refill(uint32_t key)
         if (!tu__collected_claim(slot, key) &&
             (!tu__gc_out_of_memory() || !tu__collected_claim(slot, key)))
             return NULL;
+        if (slot->untouched) /* not while a stop waits for us */
+            tu__gc_touch(slot->start, (size_t)slot->span->pages << PAGE_SHIFT);
     }
     char *object = slot->cur;
     slot->cur = object + slot->block_bytes;

@@ -13,6 +13,8 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 typedef struct node node;
 struct node {
@@ -395,6 +397,49 @@ TEST(gc_collect, a_thread_in_a_handler_keeps)
     CHECK(ok);
 }
 #endif
+
+/* A fault that takes the kernel long, during which no signal comes: its handler waits, with all signals blocked. */
+static char *faulting;
+static _Atomic int fault_state; /* 1: in it; 2: it may end */
+
+static void long_fault(int number)
+{
+    atomic_store(&fault_state, 1);
+    for (int i = 0; i < 5000 && atomic_load(&fault_state) == 1; i++)
+        usleep(1000);
+    atomic_store(&fault_state, 2);
+    (void)mprotect(faulting, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void *touch_and_look(void *arg)
+{
+    node *n = make_list(30);
+    tu__gc_touch(faulting, 4096);
+    return list_is_good(n, 30) ? arg : NULL;
+}
+
+TEST(gc_collect, a_thread_that_touches_memory_is_not_waited_for)
+{
+    struct sigaction action = {.sa_handler = long_fault}, before;
+    pthread_t thread;
+    void *ok = NULL;
+    sigfillset(&action.sa_mask);
+    tu__gc_torture(100000000);
+    faulting = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(faulting != MAP_FAILED && sigaction(SIGSEGV, &action, &before) == 0);
+    REQUIRE(pthread_create(&thread, NULL, touch_and_look, &ready) == 0);
+    while (atomic_load(&fault_state) == 0)
+        usleep(1000);
+    for (int i = 0; i < 3; i++) {
+        tu_gc();
+        make_garbage(2000);
+    }
+    CHECK_EQ(atomic_exchange(&fault_state, 2), 1);
+    pthread_join(thread, &ok);
+    CHECK(ok);
+    REQUIRE(sigaction(SIGSEGV, &before, NULL) == 0);
+    munmap(faulting, 4096);
+}
 
 static void in_pool(void *arg)
 {

@@ -12,7 +12,7 @@
 
 #include <pthread.h>
 
-/* SPIN_NS: where each thread has a core, they stand by then. Longer would keep the core from a thread that waits for ours. */
+/* SPIN_NS: where each thread has a core, they stand by then. */
 enum { SPIN_NS = TU__LIMIT(50000, 0), PATIENCE_NS_LOG = 35 }; /* 34 s */
 /* ThreadSanitizer keeps a signal for the fiber that it came to, which may have left the thread. */
 #ifdef TU__TSAN
@@ -73,6 +73,7 @@ static struct gc_thread *become(struct gc_thread *reserved)
         t->id = thread_id();
         t->low = low;
         t->high = (char *)low + size;
+        t->core = thread_core();
         tu__gc_thread_tls = t;
     }
     tu__unlock(&tu__gc_threads.lock);
@@ -119,8 +120,10 @@ void tu__gc_threads_forked(void)
         t->idle = t != tu__gc_thread_tls;
         t->reserved = false;
     }
-    if (tu__gc_thread_tls != &no_thread)
+    if (tu__gc_thread_tls != &no_thread) {
         tu__gc_thread_tls->id = thread_id();
+        tu__gc_thread_tls->core = thread_core();
+    }
 }
 
 struct gc_thread *tu__gc_busy_begin(void)
@@ -151,18 +154,44 @@ void tu__gc_quiet_begin(void)
 {
     struct gc_thread *t = tu__gc_thread_tls;
     if (t != &no_thread)
-        atomic_store_explicit(&t->quiet, 1, memory_order_release);
+        atomic_store_explicit(&t->away, GC_QUIET, memory_order_release);
+}
+
+static void come_back(struct gc_thread *t)
+{
+    struct tu__gc_threads *threads = &tu__gc_threads;
+    (void)atomic_exchange(&t->away, GC_HERE); /* a full fence: see gc_thread.h */
+    for (uint32_t epoch; (epoch = atomic_load(&threads->epoch)) % 2 != 0;)
+        (void)futex_wait(&threads->epoch, epoch, -1);
 }
 
 void tu__gc_quiet_end(void)
 {
-    struct tu__gc_threads *threads = &tu__gc_threads;
     struct gc_thread *t = tu__gc_thread_tls;
-    if (t == &no_thread)
+    if (t != &no_thread)
+        come_back(t);
+}
+
+static void touch(char *start, size_t bytes)
+{
+    enum { LEAST_PAGE_BYTES = 4096 };
+    for (size_t i = 0; i < bytes; i += LEAST_PAGE_BYTES)
+        *(volatile char *)(start + i) = 0;
+}
+
+__attribute__((noinline)) void tu__gc_touch(char *start, size_t bytes)
+{
+    enum { BELOW_FRAME = 256 }; /* where this frame keeps the registers that it has saved */
+    struct gc_thread *t = tu__gc_thread_tls;
+    if (t == &no_thread || atomic_load_explicit(&t->busy, memory_order_relaxed)) {
+        touch(start, bytes);
         return;
-    (void)atomic_exchange(&t->quiet, 0); /* a full fence: see gc_thread.h */
-    for (uint32_t epoch; (epoch = atomic_load(&threads->epoch)) % 2 != 0;)
-        (void)futex_wait(&threads->epoch, epoch, -1);
+    }
+    __builtin_unwind_init(); /* callee-saved registers go to this frame */
+    t->touching_sp = (uintptr_t)__builtin_frame_address(0) - BELOW_FRAME;
+    atomic_store_explicit(&t->away, GC_TOUCHES, memory_order_release); /* with touching_sp */
+    touch(start, bytes);
+    come_back(t);
 }
 
 /* ---- stopping ---- */
@@ -213,9 +242,21 @@ int tu__gc_stop_init(void)
 static void ask(bool again, uint32_t epoch)
 {
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
-        if (!t->left_out &&
+        if (atomic_load_explicit(&t->counted, memory_order_relaxed) == epoch &&
             (!again || atomic_load_explicit(&t->answered, memory_order_relaxed) != epoch))
             fault_ask(t->id);
+}
+
+/* Somebody who was asked waits, it seems, for the core on which we are. */
+static bool in_the_way(uint32_t epoch)
+{
+    const volatile uint32_t *core = thread_core();
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        if (atomic_load_explicit(&t->counted, memory_order_relaxed) == epoch &&
+            atomic_load_explicit(&t->answered, memory_order_relaxed) != epoch && core && t->core &&
+            *t->core == *core)
+            return true;
+    return false;
 }
 
 static void wait_for_all(uint32_t epoch)
@@ -224,7 +265,7 @@ static void wait_for_all(uint32_t epoch)
     int64_t began_ns = clock_monotonic_ns(), now_ns = began_ns;
     for (uint32_t left; (left = atomic_load_explicit(&threads->waiting, memory_order_acquire)) > 0;
          now_ns = clock_monotonic_ns()) {
-        if (now_ns - began_ns < SPIN_NS)
+        if (now_ns - began_ns < SPIN_NS && !in_the_way(epoch))
             cpu_pause();
         else if (futex_wait(&threads->waiting, left, AGAIN_NS) == -ETIMEDOUT)
             ask(true, epoch);
@@ -241,9 +282,14 @@ void tu__gc_stop(void)
     atomic_store_explicit(&threads->waiting, UINT32_MAX / 2, memory_order_relaxed);
     uint32_t epoch = atomic_fetch_add(&threads->epoch, 1) + 1; /* a full fence */
     for (struct gc_thread *t = atomic_load(&threads->all); t; t = t->next) {
-        t->left_out = t->idle || t == tu__gc_thread_tls || atomic_load(&t->quiet) == 1;
+        uint32_t away = atomic_load(&t->away);
+        t->left_out = t->idle || t == tu__gc_thread_tls || away == GC_QUIET;
         if (t->left_out)
             continue;
+        if (away == GC_TOUCHES) {
+            t->at = (struct fault_stop){.sp = t->touching_sp};
+            continue;
+        }
         count++;
         atomic_store_explicit(&t->counted, epoch, memory_order_release);
     }

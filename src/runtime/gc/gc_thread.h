@@ -14,10 +14,19 @@
  * A thread that sleeps with no pointer to any object on its stack says so (tu__gc_quiet) and is not asked:
  *
  *   collector                                         thread
- *   2 epoch = odd, full fence                         1 quiet = 1; sleeps
- *   3 quiet == 1: leaves it out                       2 quiet = 0, full fence
+ *   2 epoch = odd, full fence                         1 away = QUIET; sleeps
+ *   3 away == QUIET: leaves it out                    2 away = HERE, full fence
  *                                                     3 epoch odd: waits until it is another
  *   One of the two sees the other. A signal that comes to a thread that is not counted (of a dump, say) does nothing.
+ *
+ * One that touches memory with nothing behind it may be in the kernel for milliseconds (which zeroes a huge page), and no
+ * signal ends that. So it says before where it stands (tu__gc_touch), and is scanned there without being asked:
+ *
+ *   collector                                         thread
+ *   2 epoch = odd, full fence                         1 touching_sp = below its registers and frames
+ *   3 away == TOUCHES (acquire): it stands at         2 away = TOUCHES (release); touches
+ *     touching_sp                                     3 away = HERE, full fence; epoch odd: waits
+ *   What it touches is known to nobody else and holds no pointer. Asked just before 2, it answers after the touching, late.
  *
  * What a thread must not be stopped in the middle of is guarded by a lock that the collector takes first (claiming,
  * roots, records), lies in tu__gc_busy, or can be begun again (pointer_store.S). While all stand the collector takes no lock
@@ -29,6 +38,8 @@
 #include "runtime/gc/collected.h"
 #include "runtime/gc/gc_mark.h"
 
+enum gc_away { GC_HERE, GC_QUIET, GC_TOUCHES };
+
 struct gc_thread {
     struct slot slots[KEYS];
     _Atomic uint64_t active[KEYS / 64]; /* a bit for each slot that ever had a span; own thread */
@@ -38,10 +49,12 @@ struct gc_thread {
     bool reserved;                      /* for a thread that starts; with idle */
     int id;                             /* the kernel's number of the thread */
     const char *low, *high;             /* its stack */
+    const volatile uint32_t *core;      /* where it runs, or ran last; or NULL */
     _Atomic uint32_t busy;              /* nesting of tu__gc_busy; own thread */
     _Atomic uint32_t asked;             /* it was asked while busy */
     _Atomic uint32_t answered;          /* the epoch for which it stands */
-    _Atomic uint32_t quiet;             /* it sleeps and knows no object; own thread */
+    _Atomic uint32_t away;              /* enum gc_away; own thread */
+    uintptr_t touching_sp;              /* while it touches; own thread */
     _Atomic uint32_t counted; /* the epoch for which the collector waits for it; the collector's, */
     bool left_out;            /* as is this: not of the present stop, because it is quiet */
     struct fault_stop at;     /* where it stands */
@@ -78,6 +91,10 @@ void tu__gc_busy_end(struct gc_thread *t);
 /* Around a sleep of a thread whose stack holds no pointer to an object. The end may wait for the collector. */
 void tu__gc_quiet_begin(void);
 void tu__gc_quiet_end(void);
+
+/* Touches each page of memory that is the caller's and zero, so that the kernel puts something behind it; the collector need not
+ * wait for that, unless the thread is busy. */
+void tu__gc_touch(char *start, size_t bytes);
 
 /* Installs the handler: 0 or -errno. Once, before the first stop. */
 int tu__gc_stop_init(void);

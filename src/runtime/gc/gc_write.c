@@ -1,6 +1,8 @@
 /* gc_write.c - the barrier: what a pointer field held when the cycle began is marked before it is overwritten.
  *
- * The common case of tu__gc_set, while nobody marks, is in platform/pointer_store.S; the rest of it is here. Each step
+ * The common cases of tu__gc_set, while nobody marks or where NULL is overwritten, are in platform/pointer_store.S; the rest
+ * of it is here. NULL is no reason to mark anything, whoever writes there at the same time: if something else stood there when
+ * the cycle began, it was marked by who overwrote that. Each step
  * that asks whether somebody marks and then overwrites is one for those who stop threads (tu__gc_busy): with the
  * answer of before, it would overwrite what the new cycle has not seen.
  */
@@ -57,7 +59,8 @@ void tu__gc_barrier(bool on)
 {
     tu__store_slow = set_slow;
     uint32_t guard = __atomic_load_n(&tu__store_guard, __ATOMIC_RELAXED);
-    guard = on || tu__shadow() ? guard | STORE_ASKS : guard & ~(uint32_t)STORE_ASKS;
+    guard = on ? guard | STORE_ASKS : guard & ~(uint32_t)STORE_ASKS;
+    guard = tu__shadow() ? guard | STORE_SLOW : guard & ~(uint32_t)STORE_SLOW;
     __atomic_store_n(&tu__store_guard, guard, __ATOMIC_RELAXED);
 }
 
