@@ -15,6 +15,7 @@
 
 #include "platform/clock.h"
 #include "server/arguments.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_registry.h"
 #include "server/command_log.h"
@@ -438,6 +439,7 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
     } else {
         run_locked(d, &call, next);
         if (__builtin_expect(client_flags(c) & CLIENT_BLOCKED, 0)) { /* counted once it is over */
+            blocked_looked(c, tu_now() - d->clock_ns);
             tu_free(many);
             return;
         }
