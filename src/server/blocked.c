@@ -32,12 +32,14 @@ struct blocked {
     struct blocking_waiter waiter;
     struct client *client;
     struct queued_command *command; /* NULL: it does not wait */
+    struct queued_command *sent; /* as the client sent it, if it is run with other words; or NULL */
     void (*nothing)(struct reply *r);
     struct tu__timer timer;
     _Atomic int64_t deadline_ns; /* on the tu_now() clock; INT64_MAX: none */
     bool silent;                 /* CLIENT REPLY: nothing is sent */
     struct reply reply;          /* the mailbox: of the server while CLAIMED, else the owner's */
     int64_t took_ns;             /* the serving run of the handler; the same */
+    int64_t looked_ns;           /* the run that found nothing; the owner's */
     size_t request_bytes;        /* of the command as it came */
     char room[ROOM_BYTES];
 };
@@ -144,6 +146,13 @@ static struct blocked *blocked_make(struct client *c)
     return b;
 }
 
+static void forget_command(struct blocked *b)
+{
+    tu_free(b->command);
+    tu_free(b->sent);
+    b->command = b->sent = NULL;
+}
+
 void blocked_wait(struct call *call, const struct blocked_wish *wish)
 {
     struct client *c = call->client;
@@ -158,10 +167,15 @@ void blocked_wait(struct call *call, const struct blocked_wish *wish)
     if (b)
         b->command =
             queued_command_copy(call->command, argv, call->argc, call->key_hashes, call->key_count);
-    if (!b || !b->command) {
+    if (b && b->command && wish->argv)
+        b->sent = queued_command_copy(call->command, call->argv, call->argc, NULL, 0);
+    if (!b || !b->command || (wish->argv && !b->sent)) {
+        if (b)
+            forget_command(b);
         reply_error(call->reply, ERR_NO_MEMORY);
         return;
     }
+    b->looked_ns = 0;
     struct blocking_wish keys = {.type = wish->type,
                                  .on_missing = wish->on_missing,
                                  .pushes = wish->pushes,
@@ -178,9 +192,13 @@ void blocked_wait(struct call *call, const struct blocked_wish *wish)
         return;
     (void)tu__timer_stop(&b->timer);
     client_set_flags(c, 0, CLIENT_BLOCKED);
-    tu_free(b->command);
-    b->command = NULL;
+    forget_command(b);
     reply_error(call->reply, ERR_NO_MEMORY);
+}
+
+void blocked_looked(struct client *c, int64_t took_ns)
+{
+    blocked_of(c)->looked_ns = took_ns;
 }
 
 /* ---- the end ---- */
@@ -200,17 +218,18 @@ static void count(const struct blocked *b, struct reply *reply, size_t reply_sta
                   bool refused)
 {
     struct client *c = b->client;
+    const struct queued_command *q = b->sent ? b->sent : b->command;
     struct call call = {.server = c->server,
                         .client = c,
-                        .command = b->command->row,
-                        .argv = b->command->argv,
-                        .argc = b->command->argc,
+                        .command = q->row,
+                        .argv = q->argv,
+                        .argc = q->argc,
                         .reply = reply,
                         .request_bytes = b->request_bytes,
                         .reply_start = reply_start};
     if (refused)
-        stats_command_rejected(c->server->stats, command_id(b->command->row));
-    dispatch_note_blocked(&call, b->took_ns, failed);
+        stats_command_rejected(c->server->stats, command_id(q->row));
+    dispatch_note_blocked(&call, b->looked_ns + b->took_ns, failed);
     stats_add(c->server->stats, STAT_COMMANDS, 1);
     client_store(c->commands, client_load(c->commands) + 1);
 }
@@ -258,8 +277,7 @@ bool blocked_settle(struct client *c, struct reply *reply)
     bool failed =
         served ? take_mailbox(b, reply) : tell_reason(b, state - BLOCKING_WITHDRAWN, reply);
     count(b, reply, start, served && failed, !served && failed);
-    tu_free(b->command);
-    b->command = NULL;
+    forget_command(b);
     return true;
 }
 
@@ -272,8 +290,7 @@ void blocked_abandon(struct client *c)
         blocking_state(&b->waiter) == BLOCKING_SERVED)
         reply_close(&b->reply);
     finish(b);
-    tu_free(b->command);
-    b->command = NULL;
+    forget_command(b);
 }
 
 void blocked_free(struct client *c)

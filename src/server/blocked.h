@@ -39,6 +39,8 @@ struct blocked_wish {
 /* At the end of a handler that has found nothing. Replies only where it may not wait (EXEC), or if memory is used up. */
 void blocked_wait(struct call *call, const struct blocked_wish *wish);
 
+/* How long the run took after which it waits; it counts as time of the command. */
+void blocked_looked(struct client *c, int64_t took_ns);
 /* False: the client still waits. Else it waits no longer, and what it is told is appended. May park. */
 bool blocked_settle(struct client *c, struct reply *reply);
 /* Before the client closes: whatever it waits for is for others. Harmless if it does not wait. May park. */

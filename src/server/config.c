@@ -45,8 +45,24 @@ void config_pin_release(struct config_store *store, struct config_pin *pin)
     pin->config = NULL;
 }
 
+/* What client-output-buffer-limit says, and never more than all clients may hold (maxmemory-clients), or the whole server. */
+static int64_t output_bound(const struct config *config)
+{
+    int64_t of_clients = config->maxmemory_clients;
+    if (of_clients < 0)
+        of_clients = -of_clients * (config->maxmemory / 100);
+    const int64_t bounds[] = {config->output_limits[CLIENT_CLASS_NORMAL].hard_bytes, of_clients,
+                              config->maxmemory};
+    int64_t least = INT64_MAX;
+    for (int i = 0; i < 3; i++)
+        if (bounds[i] > 0 && bounds[i] < least)
+            least = bounds[i];
+    return least;
+}
+
 void config_publish(struct config_store *store, struct config *config)
 {
+    config->output_bound = output_bound(config);
     atomic_store_explicit(&config->pins, 1, memory_order_relaxed);
     tu__lock(&store->lock);
     const struct config *old = atomic_load_explicit(&store->current, memory_order_relaxed);

@@ -87,8 +87,10 @@ struct config {
 #undef STRING
 #undef SPECIAL
     struct output_limit output_limits[CLIENT_CLASSES]; /* client-output-buffer-limit */
-    uint32_t event_mask;                        /* notify-keyspace-events: enum store_event */
-    unsigned unix_mode;                         /* unixsocketperm; 0: leave it */
+    int64_t
+        output_bound;    /* the most output that one client may hold; config_publish works it out */
+    uint32_t event_mask; /* notify-keyspace-events: enum store_event */
+    unsigned unix_mode;  /* unixsocketperm; 0: leave it */
     double percentiles[CONFIG_PERCENTILES_MAX]; /* latency-tracking-info-percentiles */
     size_t percentile_count;
     int oom_scores[3]; /* oom-score-adj-values */

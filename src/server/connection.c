@@ -52,6 +52,7 @@ enum {
     BATCH = 64,                    /* commands looked ahead */
     SEND_EARLY_BYTES = 256 * 1024, /* replies that are not held back for one write */
     SEND_TURN_BYTES = 128 * 1024,  /* then others have their turn: some 50 us */
+    FILL_BYTES = 64 * 1024,        /* made at once of a reply that is made as it is sent */
     VECTORS = 16,
 };
 
@@ -105,7 +106,13 @@ static void send_queued(struct run *run)
     run->unsent = false;
     while (output_pending(&c->output)) {
         struct iovec vec[VECTORS];
+        if (!output_fill(&c->output, FILL_BYTES)) {
+            run->broken = true;
+            return;
+        }
         int count = output_parts(&c->output, vec, VECTORS);
+        if (count == 0)
+            continue; /* a source that has ended */
         size_t wanted = 0;
         for (int i = 0; i < count; i++)
             wanted += vec[i].iov_len;
@@ -139,15 +146,15 @@ static void send_replies(struct run *run)
         size_t wanted = 0;
         for (int i = 0; i < count; i++)
             wanted += vec[i].iov_len;
-        if (count == 0)
+        if (count == 0 && !r->has_source)
             return;
-        ssize_t result = send_parts(c, vec, count);
+        ssize_t result = count > 0 ? send_parts(c, vec, count) : 0;
         if (result < 0 && result != -EAGAIN) {
             run->broken = true;
             return;
         }
         sent = result > 0 ? (size_t)result : 0;
-        if (sent == wanted && count < VECTORS) {
+        if (sent == wanted && count < VECTORS && !r->has_source) {
             reply_clear(r);
             return;
         }
@@ -164,7 +171,7 @@ static bool over_limit(struct client *c, const struct config *config, int64_t no
 {
     const struct output_limit *limit = &config->output_limits[CLIENT_CLASS_NORMAL];
     int64_t bytes = (int64_t)c->output.bytes;
-    if (limit->hard_bytes > 0 && bytes >= limit->hard_bytes)
+    if (bytes >= config->output_bound)
         return true;
     if (limit->soft_bytes == 0 || bytes < limit->soft_bytes) {
         c->soft_limit_since_ms = 0;
@@ -178,10 +185,8 @@ static bool over_limit(struct client *c, const struct config *config, int64_t no
 /* Tells the writer how much more it may keep in memory. */
 static void set_reply_limit(struct run *run)
 {
-    int64_t hard = run->config->output_limits[CLIENT_CLASS_NORMAL].hard_bytes;
-    size_t held = run->client->output.bytes;
-    if (hard > 0)
-        run->reply.limit_bytes = held < (size_t)hard ? (size_t)hard - held : 0;
+    size_t bound = (size_t)run->config->output_bound, held = run->client->output.bytes;
+    run->reply.limit_bytes = held < bound ? bound - held : 0;
 }
 
 /* ---- reading ---- */

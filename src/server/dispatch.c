@@ -15,6 +15,7 @@
 
 #include "platform/clock.h"
 #include "server/arguments.h"
+#include "server/blocked.h"
 #include "server/client.h"
 #include "server/client_registry.h"
 #include "server/command_log.h"
@@ -28,6 +29,7 @@
 #include "server/server.h"
 #include "server/text.h"
 #include "store/keyspace.h"
+#include "store/long_work.h"
 
 #include "base/check.h"
 
@@ -358,6 +360,21 @@ static bool stays_locked(const struct dispatch *d, const struct dispatch_item *n
            d->reply->block_bytes == 0 && dispatch_going_on(d);
 }
 
+/* A call that had to wait for its turn has done nothing yet: it is run again when it has one. What it waited is not what it
+ * took. */
+__attribute__((noinline, cold)) static void run_postponed(struct dispatch *d, struct call *call,
+                                                          struct args *args)
+{
+    struct transaction *tx = &d->tx;
+    int64_t begun_ns = tu_now();
+    transaction_unlock(tx);
+    long_work_wait(tx);
+    d->clock_ns += tu_now() - begun_ns;
+    tx->now_ms = (d->clock_ns + d->wall_offset_ns) / 1000000;
+    transaction_lock(tx, call->key_hashes, call->key_count);
+    run_handler(call, args);
+}
+
 static void run_locked(struct dispatch *d, struct call *call, const struct dispatch_item *next)
 {
     struct transaction *tx = &d->tx;
@@ -372,7 +389,11 @@ static void run_locked(struct dispatch *d, struct call *call, const struct dispa
     if (call->command->scope == SCOPE_KEYS) {
         if (tx->held_count == 0) /* else it is this shard: stays_locked */
             transaction_lock(tx, call->key_hashes, call->key_count);
+        tx->turn = TURN_POSSIBLE;
         run_handler(call, &args);
+        if (__builtin_expect(tx->turn == TURN_POSTPONED, 0))
+            run_postponed(d, call, &args);
+        long_work_end(tx);
         if (!stays_locked(d, next))
             transaction_unlock(tx);
     } else if (call->command->scope == SCOPE_ALL) {
@@ -418,6 +439,7 @@ static void execute(struct dispatch *d, const struct dispatch_item *item,
     } else {
         run_locked(d, &call, next);
         if (__builtin_expect(client_flags(c) & CLIENT_BLOCKED, 0)) { /* counted once it is over */
+            blocked_looked(c, tu_now() - d->clock_ns);
             tu_free(many);
             return;
         }

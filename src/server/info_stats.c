@@ -5,6 +5,7 @@
 #include "server/info.h"
 #include "server/info_sections.h"
 #include "server/server.h"
+#include "store/long_work.h"
 
 #include "base/number.h"
 #include "store/lazy_free.h"
@@ -198,6 +199,12 @@ void info_print_stats(struct server *server, const struct config *config, struct
     add_counter(out, "io_threaded_total_prefetch_entries", stats_get(s, STAT_BATCH_COMMANDS));
     add_counter(out, "client_query_buffer_limit_disconnections", stats_get(s, STAT_QUERY_LIMIT));
     add_counter(out, "client_output_buffer_limit_disconnections", stats_get(s, STAT_OUTPUT_LIMIT));
+    struct long_work_stats work = long_work_stats(server->keyspace);
+    add_counter(out, "tuco_long_commands", work.begun);
+    add_counter(out, "tuco_long_commands_postponed", work.postponed);
+    add_counter(out, "tuco_long_commands_running", work.running);
+    add_counter(out, "tuco_long_commands_waiting", work.waiting);
+    add_counter(out, "tuco_replies_in_parts", stats_get(s, STAT_REPLIES_IN_PARTS));
     ADD_ZEROS(out, "reply_buffer_shrinks", "reply_buffer_expands", "eventloop_cycles",
               "eventloop_duration_sum", "eventloop_duration_cmd_sum",
               "instantaneous_eventloop_cycles_per_sec", "instantaneous_eventloop_duration_usec");

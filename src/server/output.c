@@ -6,6 +6,10 @@
  * limit is hit, everything is dropped and writing goes on into the lent buffer in circles: handlers
  * need not know, and the connection closes the client afterwards.
  *
+ * What would not fit in any memory (a billion random members) is a source: a block that stands for what it will make. It holds
+ * up all behind it, and is asked for more whenever the socket has taken what it made before, so such a reply takes a few
+ * dozen KiB and what the source itself holds.
+ *
  * An aggregate of unknown length leaves a hole for its header. When the length is known the bytes
  * behind the hole, in that chunk only, move down to close what the header does not need; so at most
  * one chunk is moved per aggregate.
@@ -30,11 +34,18 @@ void reply_open(struct reply *r, char *buffer, size_t size, int protocol)
                         .protocol = (uint8_t)protocol};
 }
 
+static void free_block(struct output_block *block)
+{
+    if (block->source)
+        block->source->free(block->source);
+    tu_free(block);
+}
+
 static void free_blocks(struct output_block *block)
 {
     while (block) {
         struct output_block *next = block->next;
-        tu_free(block);
+        free_block(block);
         block = next;
     }
 }
@@ -44,6 +55,7 @@ static void use_lent(struct reply *r, size_t used)
     free_blocks(r->first);
     r->first = r->last = NULL;
     r->block_bytes = r->sealed_bytes = 0;
+    r->has_source = false;
     r->base = r->lent;
     r->next = r->lent + used;
     r->end = r->lent + r->lent_size;
@@ -76,29 +88,48 @@ static size_t seal(struct reply *r)
     return used;
 }
 
-char *reply_room_slow(struct reply *r, size_t size)
+void reply_give_up(struct reply *r)
 {
-    size_t room = size > OUTPUT_BLOCK_BYTES ? size : OUTPUT_BLOCK_BYTES;
-    size_t memory = sizeof(struct output_block) + room;
+    r->overflow = true;
+    use_lent(r, 0);
+}
+
+/* A block with room for `room` bytes, or for none and a source, behind all others; the next byte goes there. False: the limit
+ * is hit, or memory is used up, and nothing is kept any more. */
+static bool add_block(struct reply *r, size_t size, size_t room, struct reply_source *source)
+{
     struct output_block *block = NULL;
     if (!r->overflow && size <= r->limit_bytes && r->block_bytes <= r->limit_bytes - size)
-        block = tu_alloc(memory);
+        block = tu_alloc(sizeof *block + room);
     if (!block) {
-        r->overflow = true;
-        use_lent(r, 0);
-        return size <= r->lent_size ? r->next : NULL;
+        reply_give_up(r);
+        return false;
     }
     r->sealed_bytes += seal(r);
-    *block = (struct output_block){.size = room};
+    *block = (struct output_block){.size = source ? source->bytes : room, .source = source};
     if (r->last)
         r->last->next = block;
     else
         r->first = block;
     r->last = block;
-    r->block_bytes += memory;
+    r->block_bytes += sizeof *block + block->size;
     r->base = r->next = block->bytes;
     r->end = block->bytes + room;
-    return r->next;
+    return true;
+}
+
+char *reply_room_slow(struct reply *r, size_t size)
+{
+    size_t room = size > OUTPUT_BLOCK_BYTES ? size : OUTPUT_BLOCK_BYTES;
+    return add_block(r, size, room, NULL) || size <= r->lent_size ? r->next : NULL;
+}
+
+void reply_from(struct reply *r, struct reply_source *source)
+{
+    if (add_block(r, source->bytes, 0, source))
+        r->has_source = true;
+    else
+        source->free(source);
 }
 
 struct reply_mark reply_position(const struct reply *r)
@@ -118,14 +149,17 @@ void reply_rewind(struct reply *r, struct reply_mark mark)
     for (struct output_block *b = block->next; b; b = b->next)
         r->block_bytes -= sizeof *b + b->size;
     r->sealed_bytes = r->lent_used;
-    for (struct output_block *b = r->first; b != block; b = b->next)
+    r->has_source = block->source != NULL;
+    for (struct output_block *b = r->first; b != block; b = b->next) {
         r->sealed_bytes += b->used;
+        r->has_source |= b->source != NULL;
+    }
     free_blocks(block->next);
     block->next = NULL;
     r->last = block;
     r->base = block->bytes;
     r->next = block->bytes + mark.offset;
-    r->end = block->bytes + block->size;
+    r->end = block->bytes + (block->source ? 0 : block->size);
 }
 
 /* ---- aggregates of unknown length ---- */
@@ -171,7 +205,7 @@ int reply_parts(struct reply *r, struct iovec *vec, int capacity)
     size_t lent = r->last ? r->lent_used : (size_t)(r->next - r->base);
     if (lent > 0 && capacity > 0)
         vec[count++] = (struct iovec){r->lent, lent};
-    for (struct output_block *b = r->first; b && count < capacity; b = b->next) {
+    for (struct output_block *b = r->first; b && !b->source && count < capacity; b = b->next) {
         if (b->used > 0)
             vec[count++] = (struct iovec){b->bytes, b->used};
     }
@@ -183,6 +217,7 @@ void reply_move(struct reply *to, struct reply *from)
     seal(from);
     size_t lent = from->last ? from->lent_used : (size_t)(from->next - from->base);
     to->overflow |= from->overflow;
+    tu_assert(!from->has_source);
     reply_raw(to, (struct slice){from->lent, from->overflow ? 0 : lent});
     for (const struct output_block *b = from->first; b; b = b->next)
         reply_raw(to, (struct slice){b->bytes, b->used});
@@ -206,7 +241,7 @@ static bool append_bytes(struct output *o, const char *bytes, size_t size)
 {
     if (size == 0)
         return true;
-    if (o->tail && o->tail->size - o->tail->used >= size) {
+    if (o->tail && !o->tail->source && o->tail->size - o->tail->used >= size) {
         memcpy(o->tail->bytes + o->tail->used, bytes, size);
         o->tail->used += size;
         return true;
@@ -233,7 +268,7 @@ bool output_append(struct output *o, struct reply *r, size_t sent)
     r->first = r->last = NULL;
     while (block) {
         struct output_block *next = block->next;
-        if (block->used <= sent) {
+        if (block->used <= sent && !block->source) {
             sent -= block->used;
             tu_free(block);
         } else if (!o->head) {
@@ -254,16 +289,57 @@ int output_parts(const struct output *o, struct iovec *vec, int capacity)
 {
     int count = 0;
     size_t skip = o->head_sent;
-    for (struct output_block *b = o->head; b && count < capacity; b = b->next) {
+    for (struct output_block *b = o->head; b && !b->source && count < capacity; b = b->next) {
         vec[count++] = (struct iovec){b->bytes + skip, b->used - skip};
         skip = 0;
     }
     return count;
 }
 
+/* The first block is not needed any more. */
+static void drop_head(struct output *o)
+{
+    struct output_block *block = o->head;
+    o->head = block->next;
+    if (!o->head)
+        o->tail = NULL;
+    o->head_sent = 0;
+    o->bytes -= sizeof *block + block->size;
+    o->blocks--;
+    free_block(block);
+}
+
+bool output_fill(struct output *o, size_t bytes)
+{
+    if (!o->head || !o->head->source)
+        return true;
+    char lent[256];
+    struct reply r;
+    struct output made = {0};
+    reply_open(&r, lent, sizeof lent, 2); /* the source knows its protocol */
+    bool more = o->head->source->more(o->head->source, &r, bytes);
+    bool kept = !r.overflow && output_append(&made, &r, 0);
+    reply_close(&r);
+    if (!kept) {
+        output_release(&made);
+        return false;
+    }
+    if (!more)
+        drop_head(o);
+    if (!made.head)
+        return true;
+    made.tail->next = o->head;
+    o->head = made.head;
+    if (!o->tail)
+        o->tail = made.tail;
+    o->bytes += made.bytes;
+    o->blocks += made.blocks;
+    return true;
+}
+
 void output_sent(struct output *o, size_t sent)
 {
-    while (o->head) {
+    while (o->head && !o->head->source) {
         struct output_block *block = o->head;
         size_t left = block->used - o->head_sent;
         if (sent < left) {
@@ -271,13 +347,7 @@ void output_sent(struct output *o, size_t sent)
             return;
         }
         sent -= left;
-        o->head_sent = 0;
-        o->head = block->next;
-        if (!o->head)
-            o->tail = NULL;
-        o->bytes -= sizeof *block + block->size;
-        o->blocks--;
-        tu_free(block);
+        drop_head(o);
     }
     tu_assert(sent == 0);
 }
@@ -294,11 +364,13 @@ void output_verify(const struct output *o)
     uint32_t blocks = 0;
     const struct output_block *last = NULL;
     for (const struct output_block *b = o->head; b; b = b->next) {
-        tu_check(b->used <= b->size && b->used > 0, "output block: %zu of %zu", b->used, b->size);
+        tu_check((b->used <= b->size && b->used > 0) || (b->source && b->used == 0),
+                 "output block: %zu of %zu", b->used, b->size);
         bytes += sizeof *b + b->size;
         blocks++;
         last = b;
     }
     tu_check(last == o->tail && bytes == o->bytes && blocks == o->blocks, "output list is wrong");
-    tu_check(!o->head || o->head_sent < o->head->used, "output: head is sent already");
+    tu_check(!o->head || o->head_sent < o->head->used || o->head->source,
+             "output: head is sent already");
 }

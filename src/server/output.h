@@ -11,8 +11,11 @@
  *     parts = reply_parts(&r, vec, 16); write them; output_append(&client->output, &r, sent);
  *     reply_close(&r);
  *
+ * A source (reply.h) is a block without bytes. When it comes to the head of the output, output_fill lets it make some
+ * blocks, which go before it.
+ *
  * Invariants: output.bytes is the sum of size + sizeof(block) over its blocks, blocks their number;
- * head_sent < head->used. Never parks. Owner: the goroutine that runs the client.
+ * head_sent < head->used, or the head is a source and head_sent is 0. Never parks. Owner: the goroutine that runs the client.
  */
 #pragma once
 
@@ -29,6 +32,8 @@ struct output_block {
     struct output_block *next;
     size_t size; /* room in bytes[] */
     size_t used;
+    struct reply_source
+        *source; /* owned; such a block has no bytes, and `size` is what the source holds */
     char bytes[];
 };
 
@@ -53,6 +58,7 @@ struct reply {
     size_t block_bytes;                /* memory of those blocks */
     size_t limit_bytes;                /* more than this in blocks overflows; SIZE_MAX: no limit */
     uint8_t protocol;                  /* 2 or 3 */
+    bool has_source;                   /* one of those blocks is a source */
     bool had_error;
     bool overflow; /* the limit was hit, or memory is used up: nothing is kept, close the client */
     reply_error_fn count_error; /* told the code of each error; NULL: nobody */
@@ -80,17 +86,21 @@ void reply_rewind(struct reply *r, struct reply_mark mark);
 /* Forgets everything: after it has been sent. */
 void reply_clear(struct reply *r);
 void reply_reset_error(struct reply *r);
-/* The chunks, in order, for one write: their number, at most `capacity`. */
+/* As if the limit had been hit: nothing is kept, and the client will be closed. */
+void reply_give_up(struct reply *r);
+/* The chunks, in order and up to the first source, for one write: their number, at most `capacity`. */
 int reply_parts(struct reply *r, struct iovec *vec, int capacity);
 
-/* Appends what `from` holds, and empties it. */
+/* Appends what `from` holds, which has no sources, and empties it. */
 void reply_move(struct reply *to, struct reply *from);
 /* Takes over what r holds behind its first `sent` bytes, and clears r. False: out of memory, and
  * bytes are lost: close the client. */
 bool output_append(struct output *o, struct reply *r, size_t sent)
     __attribute__((warn_unused_result));
-/* The first chunks waiting: their number, at most `capacity`. */
+/* The first chunks waiting, up to the first source: their number, at most `capacity`. */
 int output_parts(const struct output *o, struct iovec *vec, int capacity);
+/* If the head is a source: lets it make about `bytes`. False: out of memory, close the client. */
+bool output_fill(struct output *o, size_t bytes) __attribute__((warn_unused_result));
 /* `sent` bytes more are gone. */
 void output_sent(struct output *o, size_t sent);
 void output_release(struct output *o);

@@ -20,6 +20,11 @@ int reply_protocol(const struct reply *r)
     return r->protocol;
 }
 
+bool reply_overflowed(const struct reply *r)
+{
+    return r->overflow;
+}
+
 bool reply_had_error(const struct reply *r)
 {
     return r->had_error;

@@ -51,5 +51,17 @@ void reply_deferred_set(struct reply *r, struct reply_mark mark, size_t count);
 /* Bytes that are RESP already. */
 void reply_raw(struct reply *r, struct slice bytes);
 int reply_protocol(const struct reply *r); /* 2 or 3 */
+/* A part of a reply that is made as the client takes it, where all of it would fill memory. Its maker embeds this. */
+struct reply_source {
+    /* Writes about `bytes` more, at least one. False: that was all. Runs on the client's goroutine, later, and once for each
+     * turn of its socket; no shard is held. Never parks. */
+    bool (*more)(struct reply_source *source, struct reply *r, size_t bytes);
+    void (*free)(struct reply_source *source);
+    size_t bytes; /* memory it holds, for the limits of the client's output */
+};
+/* What `source` makes comes here. Takes it over: it is freed when it has ended, or the client has. */
+void reply_from(struct reply *r, struct reply_source *source);
+/* True if nothing of what is written is kept, because a limit was hit: who writes very much may stop. */
+bool reply_overflowed(const struct reply *r);
 /* True if an error was written since the last reset; dispatch reads it for statistics. */
 bool reply_had_error(const struct reply *r);

@@ -257,3 +257,135 @@ TEST(output, keeps_order)
         reply_close(&r);
     }
 }
+
+/* ---- sources ---- */
+
+/* Makes the lines of `next` .. `end` - 1. */
+struct counter {
+    struct reply_source source;
+    size_t next, end;
+};
+static int counters;
+
+static bool count_more(struct reply_source *source, struct reply *r, size_t bytes)
+{
+    struct counter *c = (struct counter *)source;
+    size_t begin = reply_size(r);
+    while (c->next < c->end && reply_size(r) - begin < bytes) {
+        char line[8];
+        snprintf(line, sizeof line, "%05zu\n", c->next++ % 100000);
+        reply_raw(r, (struct slice){line, 6});
+    }
+    return c->next < c->end;
+}
+
+static void count_free(struct reply_source *source)
+{
+    counters--;
+    free(source);
+}
+
+static void count_from(struct reply *r, size_t first, size_t count)
+{
+    struct counter *c = malloc(sizeof *c);
+    REQUIRE(c != NULL);
+    *c = (struct counter){{count_more, count_free, 5000}, first, first + count};
+    counters++;
+    reply_from(r, &c->source);
+}
+
+/* What sources make comes in its place, in pieces, whatever is written before and behind it. */
+TEST(source, queue_model)
+{
+    srand(12);
+    for (int round = 0; round < 40; round++) {
+        struct output o = {0};
+        size_t lines = 0, read = 0;
+        struct reply r = opened(2);
+        for (int step = 0; step < 20; step++) {
+            for (int part = rand() % 4; part > 0; part--) {
+                size_t count = rand() % 3 == 0 ? (size_t)rand() % 6000 : (size_t)rand() % 20;
+                if (rand() % 2)
+                    count_from(&r, lines, count);
+                else
+                    for (size_t i = 0; i < count; i++) {
+                        char line[8];
+                        snprintf(line, sizeof line, "%05zu\n", (lines + i) % 100000);
+                        reply_raw(&r, (struct slice){line, 6});
+                    }
+                lines += count;
+            }
+            size_t sent = 0;
+            struct iovec vec[3];
+            if (!output_pending(&o) && reply_parts(&r, vec, 1) == 1)
+                sent = (size_t)rand() % (vec[0].iov_len + 1);
+            read += sent;
+            REQUIRE(output_append(&o, &r, sent));
+            output_verify(&o);
+            CHECK(!r.has_source);
+            while (output_pending(&o) && (rand() % 8 || step == 19)) {
+                REQUIRE(output_fill(&o, 1 + (size_t)rand() % 30000));
+                output_verify(&o);
+                CHECK(o.bytes < 400 * 1024);
+                int count = output_parts(&o, vec, 3);
+                if (count == 0)
+                    continue;
+                size_t take = 1 + (size_t)rand() % vec[0].iov_len;
+                for (size_t i = 0; i < take; i++) {
+                    char line[8];
+                    snprintf(line, sizeof line, "%05zu\n", (read + i) / 6 % 100000);
+                    if (((char *)vec[0].iov_base)[i] != line[(read + i) % 6]) {
+                        test_fail(__FILE__, __LINE__, "byte %zu is wrong", read + i);
+                        return;
+                    }
+                }
+                output_sent(&o, take);
+                output_verify(&o);
+                read += take;
+            }
+        }
+        CHECK_EQ(read, 6 * lines);
+        CHECK_EQ(counters, 0);
+        reply_close(&r);
+    }
+}
+
+TEST(source, is_freed_wherever_a_reply_ends)
+{
+    struct reply r = opened(2);
+    count_from(&r, 0, 10);
+    reply_clear(&r);
+    CHECK_EQ(counters, 0);
+    reply_integer(&r, 1);
+    count_from(&r, 0, 10);
+    struct reply_mark mark = reply_position(&r);
+    reply_integer(&r, 2);
+    count_from(&r, 0, 10);
+    CHECK_EQ(counters, 2);
+    reply_rewind(&r, mark); /* to right behind the first: nothing may be written into that block */
+    CHECK_EQ(counters, 1);
+    CHECK(r.has_source);
+    reply_integer(&r, 3);
+    CHECK_EQ(reply_size(&r), 8);
+    reply_close(&r);
+    CHECK_EQ(counters, 0);
+
+    r = opened(2);
+    r.limit_bytes = 9000;
+    count_from(&r, 0, 10);
+    count_from(&r, 0, 10); /* 5000 bytes each */
+    CHECK(r.overflow);
+    CHECK_EQ(counters, 0);
+    count_from(&r, 0, 10);
+    CHECK_EQ(counters, 0);
+    reply_close(&r);
+
+    struct output o = {0};
+    r = opened(2);
+    count_from(&r, 0, 10);
+    REQUIRE(output_append(&o, &r, 0));
+    CHECK_EQ(o.bytes, sizeof(struct output_block) + 5000);
+    output_release(&o);
+    CHECK_EQ(counters, 0);
+    reply_close(&r);
+}

@@ -24,6 +24,7 @@ enum stats_counter {
     STAT_ERROR_REPLIES,     /* total_error_replies; stats_error adds to it */
     STAT_UNEXPECTED_ERRORS, /* unexpected_error_replies */
     STAT_QUERY_LIMIT,       /* clients closed for client-query-buffer-limit */
+    STAT_REPLIES_IN_PARTS,  /* made as the client takes them: reply_from */
     STAT_OUTPUT_LIMIT,      /* clients closed for client-output-buffer-limit */
     STAT_AUTH_DENIED,       /* acl_access_denied_auth */
     STAT_BATCHES,           /* look-ahead prefetches */

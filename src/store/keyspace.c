@@ -8,6 +8,7 @@
 #include "store/shard.h"
 
 #include <string.h>
+#include <tuco/go.h>
 #include <tuco/mem.h>
 
 static void set_default_limits(struct type_limits *l)
@@ -37,6 +38,8 @@ struct keyspace *keyspace_new(const struct keyspace_options *options)
     ks->shard_count = shards;
     ks->shard_bits = (uint32_t)__builtin_ctz(shards);
     ks->databases = databases;
+    ks->long_turns.free =
+        (struct tu_semaphore)TU_SEMAPHORE(tu_maxprocs() > 0 ? (int64_t)tu_maxprocs() : 1);
     ks->shard_stride = (sizeof(struct shard) + databases * sizeof(void *) + 63) & ~(size_t)63;
     ks->shard_memory = tu_alloc_zeroed(ks->shard_stride * shards + 63);
     if (!ks->shard_memory) {

@@ -52,6 +52,13 @@ struct shard {
     _Atomic(struct shard_db *) dbs[];
 } __attribute__((aligned(64)));
 
+/* long_work.c's. */
+struct long_turns {
+    struct tu_semaphore free;
+    _Atomic uint64_t begun, postponed;
+    _Atomic uint32_t running, waiting;
+};
+
 struct keyspace {
     struct siphash_key secret;
     uint32_t shard_bits, shard_count, databases;
@@ -63,6 +70,7 @@ struct keyspace {
     struct type_limits limits;
     _Atomic uint64_t clock_policy; /* lfu << 63 | log factor << 32 | decay minutes */
     _Atomic uint64_t blocking_keys, blocking_keys_on_missing; /* blocking_stats */
+    struct long_turns long_turns;
     uint32_t expire_next; /* shard at which expire_run goes on; its goroutine's */
 };
 

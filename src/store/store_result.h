@@ -23,6 +23,7 @@ enum store_result {
     STORE_SAME,         /* source and destination are the same */
     STORE_NOT_HLL,      /* the string is no HyperLogLog */
     STORE_CORRUPT,      /* the string looks like one, but its inside makes no sense */
+    STORE_POSTPONED,    /* nothing was done: it has to wait for its turn (long_work.h) */
     STORE_NO_MEMORY,    /* allocation failed: nothing was done */
 };
 

@@ -54,6 +54,7 @@ void transaction_init(struct transaction *tx, struct keyspace *ks, uint32_t db, 
     tx->now_ms = now_ms;
     tx->db = db;
     tx->no_touch = tx->holds_all = tx->no_expire = false;
+    tx->turn = 0;
     tx->held_count = tx->held_one = 0;
     tx->dirty = 0;
     tx->ready.first = tx->ready.last = NULL;

@@ -34,6 +34,7 @@ struct transaction {
     uint32_t db;    /* the selected database */
     bool no_touch;  /* CLIENT NO-TOUCH: lookups leave the access clock alone */
     bool holds_all; /* the gate is closed by us */
+    uint8_t turn;   /* enum long_turn: long_work.h */
     bool no_expire; /* lookups see expired keys as they are (loading, replicas); usually false */
     uint32_t held_count;                        /* shards held */
     uint32_t held_one;                          /* the shard, when held_count is 1 */

@@ -138,5 +138,67 @@ class Hogs(case.ServerCase):
         self.beside(hog)
 
 
+class LongCommands(case.ServerCase):
+    """Commands of many elements hold a thread each while they run: as many as there are processors, the others wait."""
+
+    def test_no_more_than_processors_run_at_once(self):
+        if not server.is_tuco():
+            self.skipTest("one thread executes")
+        control = self.connect()
+        procs = int(self.info(control, "server")["tuco_procs"])
+        fields = 60000
+        for i in range(0, fields, 1000):
+            control.call("HSET", "h", *[w for k in range(i, i + 1000) for w in ("f%d" % k, "v")])
+            control.call("SADD", "s", *["m%d" % k for k in range(i, i + 1000)])
+            control.call("RPUSH", "l", *["%d" % k for k in range(i, i + 1000)])
+            control.call("ZADD", "z", *[w for k in range(i, i + 1000) for w in (k, "m%d" % k)])
+        asked = (["HGETALL", "h"], ["HKEYS", "h"], ["SMEMBERS", "s"], ["LRANGE", "l", "0", "-1"], ["ZRANGE", "z", "0", "-1"],
+                 ["SORT", "l", "BY", "nosort"], ["SUNION", "s", "nothing"], ["SINTERSTORE", "to", "s", "s"], ["ZUNIONSTORE", "to2", "1", "z"])
+        sizes, rounds = [], 3
+
+        def work(i):
+            with self.server.connect(timeout=60.0) as client:
+                requests = [resp.encode([w.encode() for w in asked[(i + k) % len(asked)]]) for k in range(rounds * len(asked))]
+                client.send(b"".join(requests) + resp.encode([b"ECHO", b"the end"]))
+                size, tail = 0, b""
+                while tail != b"the end\r\n":
+                    data = client.socket.recv(1 << 20)
+                    size, tail = size + len(data), (tail + data)[-9:]
+                sizes.append(size)
+        before = int(self.info(control, "stats")["tuco_long_commands"])
+        work(0)
+        begun = int(self.info(control, "stats")["tuco_long_commands"]) - before
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(6 * procs)]
+        for thread in threads:
+            thread.start()
+        most, waited = 0, 0
+        while any(thread.is_alive() for thread in threads):
+            stats = self.info(control, "stats")
+            most = max(most, int(stats["tuco_long_commands_running"]))
+            waited = max(waited, int(stats["tuco_long_commands_waiting"]))
+        for thread in threads:
+            thread.join()
+        stats = self.info(control, "stats")
+        print("%d long commands, %s postponed; at most %d ran and %d waited at once" %
+              (int(stats["tuco_long_commands"]) - before, stats["tuco_long_commands_postponed"], most, waited))
+        self.assertEqual(len(sizes), 6 * procs + 1)
+        self.assertEqual(len(set(sizes)), 1)
+        self.assertLessEqual(most, procs)
+        self.assertGreater(int(stats["tuco_long_commands_postponed"]), 0)
+        self.assertEqual((stats["tuco_long_commands_running"], stats["tuco_long_commands_waiting"]), ("0", "0"))
+        self.assertEqual(begun, rounds * len(asked))
+        self.assertEqual(int(stats["tuco_long_commands"]) - before, (6 * procs + 1) * begun)
+
+    def test_in_a_transaction_nothing_waits(self):
+        control = self.connect()
+        for i in range(0, 10000, 1000):
+            control.call("SADD", "t", *["m%d" % k for k in range(i, i + 1000)])
+        control.call("MULTI")
+        control.call("SMEMBERS", "t")
+        control.call("SCARD", "t")
+        members, size = control.call("EXEC")
+        self.assertEqual((len(members), size), (10000, 10000))
+
+
 if __name__ == "__main__":
     case.main()

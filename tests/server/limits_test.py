@@ -140,6 +140,102 @@ class Output(case.ServerCase):
         client.call("FLUSHALL")
 
 
+class RandomReplies(case.ServerCase):
+    """A negative count may ask for more random members than there is memory for: the reply is made as it is taken."""
+    ASKED = 4000000000
+    HEAD = b"*%d\r\n" % ASKED
+
+    def fill(self, control):
+        control.call("SADD", "s", *["m%d" % i for i in range(300)])
+        control.call("SADD", "large", *["m%d" % i + "x" * 100000 for i in range(50)])
+        control.call("HSET", "h", *[w for i in range(300) for w in ("f%d" % i, "v%d" % i)])
+        control.call("ZADD", "z", *[w for i in range(300) for w in (i, "m%d" % i)])
+
+    def take(self, client, size):
+        data = b""
+        while len(data) < size:
+            more = client.socket.recv(1 << 20)
+            self.assertNotEqual(more, b"")
+            data += more
+        return data
+
+    def test_memory_stays_small_and_all_of_it_comes(self):
+        control = self.connect()
+        self.fill(control)
+        parts = int(self.info(control, "stats").get("tuco_replies_in_parts", 0))
+        for words, name, members in (("SRANDMEMBER s -200000", b"$", 1), ("HRANDFIELD h -100000 WITHVALUES", b"$", 2),
+                                     ("ZRANDMEMBER z -100000 WITHSCORES", b"$", 2)):
+            for protocol in (2, 3):
+                client = self.connect(protocol)
+                client.send(resp.encode([w.encode() for w in words.split()]) + resp.encode([b"ECHO", b"the end"]))
+                data = b""
+                while not data.endswith(b"the end\r\n"):
+                    data += self.take(client, 1)
+                lines = data.split(b"\r\n")
+                count = 200000 // members
+                self.assertEqual(lines[0], b"*%d" % (count if protocol == 3 else 200000))
+                texts = [line for line in lines[1:-3] if not line[:1] in b"*$,"]
+                self.assertEqual(len(texts), 200000 if protocol == 2 or b"Z" not in words.encode() else 100000)
+                self.assertEqual(len(set(texts[::members] if protocol == 2 or "H" in words else texts)), 300)
+        if server.is_tuco():
+            self.assertEqual(int(self.info(control, "stats")["tuco_replies_in_parts"]), parts + 6)
+
+    def test_endless_ones_that_nobody_takes(self):
+        if not server.is_tuco():
+            self.skipTest("a peer fills its memory")
+        control = self.connect()
+        self.fill(control)
+        before = self.server.memory()
+        clients = [self.connect(receive_buffer=4096) for _ in range(8)]
+        for i, client in enumerate(clients):
+            key, name = ((b"s", b"SRANDMEMBER"), (b"large", b"SRANDMEMBER"), (b"h", b"HRANDFIELD"), (b"z", b"ZRANDMEMBER"))[i % 4]
+            client.send(resp.encode([name, key, b"-%d" % self.ASKED]))
+            self.assertEqual(self.take(client, len(self.HEAD))[:len(self.HEAD)], self.HEAD)
+        self.assertEqual(control.call("DEL", "s", "h", "z", "large"), 4)  # none of the keys is held
+        for client in clients:
+            self.take(client, 300000)
+        if not server.sanitized():
+            self.assertLess(self.server.memory() - before, 40 * MB)  # "large" takes 5 MB, twice
+        for line in control.call("CLIENT", "LIST").decode().splitlines():
+            if "name= " in line and "cmd=client" not in line:
+                control.command("CLIENT", "KILL", "ID", line.split("id=")[1].split()[0])
+        self.wait_for(lambda: self.info(control, "clients")["connected_clients"] == "1", "each can be killed")
+
+    def test_inside_a_transaction_and_unseen(self):
+        control = self.connect()
+        self.fill(control)
+        client = self.connect()
+        for words in ("MULTI", "SRANDMEMBER s -100000", "SCARD s", "EXEC", "CLIENT REPLY SKIP", "SRANDMEMBER s -100000", "ECHO x"):
+            client.send(resp.encode([w.encode() for w in words.split()]))
+        for expected in ((b"OK"), b"QUEUED", b"QUEUED"):
+            self.assertEqual(client.read(), ("+", expected))
+        reply = client.read()[1]
+        self.assertEqual(len(reply[0][1]), 100000)
+        self.assertEqual(reply[1], (":", 300))
+        self.assertEqual(client.read(), ("$", b"x"))
+
+    def test_the_bounds_of_one_reply(self):
+        """client-output-buffer-limit, maxmemory-clients and maxmemory bound what one command may answer."""
+        if not server.is_tuco():
+            self.skipTest("maxmemory bounds no reply there")
+        control = self.connect()
+        self.fill(control)
+        control.call("SET", "big", b"x" * MB)
+        for setting, value, off in (("client-output-buffer-limit", "normal 4mb 0 0", "normal 0 0 0"),
+                                    ("maxmemory-clients", "4mb", "0"), ("maxmemory", "200mb", "0")):
+            closed = int(self.info(control, "stats")["client_output_buffer_limit_disconnections"])
+            control.call("CONFIG", "SET", setting, value)
+            for words in ([b"MGET"] + [b"big"] * 300, [b"SRANDMEMBER", b"large", b"-%d" % self.ASKED]):
+                if words[1] == b"large" and setting == "maxmemory":
+                    continue  # the copy of 5 MB is allowed
+                client = self.connect(receive_buffer=4096)
+                client.send(resp.encode(words))
+                closed += 1
+                self.wait_for(lambda: int(self.info(control, "stats")["client_output_buffer_limit_disconnections"]) == closed,
+                              "%s bounds %s" % (setting, words[0]))
+            control.call("CONFIG", "SET", setting, off)
+
+
 class Query(case.ServerCase):
     def test_query_buffer_limit(self):
         control = self.connect()

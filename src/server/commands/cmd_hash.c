@@ -1,9 +1,11 @@
 /* cmd_hash.c - hashes: fields, numbers in them, random ones, scans. Deadlines of fields are in cmd_hash_expire.c. */
 #include "base/glob.h"
 #include "base/number.h"
+#include "server/commands/draws.h"
 #include "server/commands/handler.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/long_work.h"
 #include "store/types/hash.h"
 
 #include <limits.h>
@@ -206,6 +208,8 @@ static void run_hgetall(struct call *call)
     struct hash_view v;
     if (!open_hash(call, &v))
         return;
+    if (!long_work_begin(call->tx, hash_count(&v)))
+        return;
     reply_map(call->reply, hash_count(&v));
     hash_each(&v, visit_both, call->reply);
 }
@@ -215,6 +219,8 @@ static void run_hkeys(struct call *call)
     struct hash_view v;
     if (!open_hash(call, &v))
         return;
+    if (!long_work_begin(call->tx, hash_count(&v)))
+        return;
     reply_array(call->reply, hash_count(&v));
     hash_each(&v, visit_field, call->reply);
 }
@@ -223,6 +229,8 @@ static void run_hvals(struct call *call)
 {
     struct hash_view v;
     if (!open_hash(call, &v))
+        return;
+    if (!long_work_begin(call->tx, hash_count(&v)))
         return;
     reply_array(call->reply, hash_count(&v));
     hash_each(&v, visit_value, call->reply);
@@ -247,6 +255,36 @@ static bool random_options(struct call *call, int64_t *count, bool *values)
     return false;
 }
 
+struct hash_draws {
+    struct draws draws;
+    const struct hash_view *view;
+    hash_visit_fn visit;
+};
+
+static void draw_fields(const struct draws *draws, uint64_t n, struct reply *r)
+{
+    const struct hash_draws *d = (const struct hash_draws *)draws;
+    hash_random_any(d->view, n, d->visit, r);
+}
+
+struct field_copy {
+    hash_visit_fn visit;
+    struct draws_copy *to;
+};
+
+static void copy_field(void *context, struct slice field, struct slice value)
+{
+    const struct field_copy *copy = context;
+    copy->visit(draws_member(copy->to), field, value);
+    draws_member_done(copy->to);
+}
+
+static void copy_fields(const struct draws *draws, struct draws_copy *to)
+{
+    const struct hash_draws *d = (const struct hash_draws *)draws;
+    hash_each(d->view, copy_field, &(struct field_copy){d->visit, to});
+}
+
 static void run_hrandfield(struct call *call)
 {
     struct hash_view v;
@@ -263,13 +301,16 @@ static void run_hrandfield(struct call *call)
     uint64_t n = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
     if (all == 0 || (count > 0 && n > all))
         n = all;
+    if (!long_work_begin(call->tx, n))
+        return;
     hash_visit_fn visit = nested ? visit_pair : values ? visit_both : visit_field;
     if (!one)
         reply_array(call->reply, values && !nested ? 2 * n : n);
     if (n == 0)
         return;
     if (count < 0 || one)
-        hash_random_any(&v, n, visit, call->reply);
+        draws_reply(call, &(struct hash_draws){{all, draw_fields, copy_fields}, &v, visit}.draws,
+                    n);
     else
         hash_random_distinct(&v, n, visit, call->reply);
 }

@@ -1,9 +1,11 @@
 /* cmd_set.c - sets: members, random ones, scans, and what several sets make together. */
 #include "base/glob.h"
 #include "base/number.h"
+#include "server/commands/draws.h"
 #include "server/commands/handler.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/long_work.h"
 #include "store/types/set.h"
 
 #include <tuco/mem.h>
@@ -100,6 +102,8 @@ static void run_smembers(struct call *call)
     struct set_view v;
     if (!open_set(call, &v))
         return;
+    if (!long_work_begin(call->tx, set_count(&v)))
+        return;
     reply_set(call->reply, set_count(&v));
     reply_members(call, &v);
 }
@@ -133,17 +137,40 @@ static void run_spop(struct call *call)
         handler_error(call, rc);
 }
 
+struct set_draws {
+    struct draws draws;
+    const struct set_view *view;
+};
+
+static void draw_members(const struct draws *d, uint64_t n, struct reply *r)
+{
+    set_random_any(((const struct set_draws *)d)->view, n, visit_member, r);
+}
+
+static void copy_members(const struct draws *d, struct draws_copy *to)
+{
+    struct set_iterator it;
+    struct slice member;
+    set_iterate(((const struct set_draws *)d)->view, &it);
+    while (set_next(&it, &member)) {
+        reply_bulk(draws_member(to), member);
+        draws_member_done(to);
+    }
+}
+
 static void reply_random(struct call *call, const struct set_view *v, int64_t count)
 {
     size_t all = set_count(v);
     uint64_t n = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
     if (all == 0 || (count > 0 && n > all))
         n = all;
+    if (!long_work_begin(call->tx, n))
+        return;
     reply_array(call->reply, n);
     if (n == 0)
         return;
     if (count < 0)
-        set_random_any(v, n, visit_member, call->reply);
+        draws_reply(call, &(struct set_draws){{all, draw_members, copy_members}, v}.draws, n);
     else if (n == all)
         reply_members(call, v);
     else

@@ -3,6 +3,7 @@
 #include "server/commands/handler.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/long_work.h"
 #include "store/types/sort.h"
 
 #include <tuco/mem.h>
@@ -97,7 +98,8 @@ static void sort(struct call *call, bool may_store)
                                 keyspace_hash(call->tx->keyspace, call->argv[s.store])};
     bool lock = !transaction_holds_all(call->tx);
     uint64_t hashes[] = {call->key_hashes[0], to.hash};
-    if (words > 0) {
+    call->tx->turn = lock ? TURN_POSSIBLE : TURN_NONE;
+    while (words > 0) {
         if (lock && sort_reads_keys(&s.options))
             transaction_lock_all(call->tx);
         else if (lock)
@@ -105,7 +107,11 @@ static void sort(struct call *call, bool may_store)
         sort_locked(call, &s, to);
         if (lock)
             transaction_unlock(call->tx);
+        if (call->tx->turn != TURN_POSTPONED)
+            break;
+        long_work_wait(call->tx);
     }
+    long_work_end(call->tx);
     if (s.get != few)
         tu_free(s.get);
 }

@@ -3,8 +3,10 @@
 
 #include "base/glob.h"
 #include "base/number.h"
+#include "server/commands/draws.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/long_work.h"
 
 #include <limits.h>
 #include <math.h>
@@ -345,6 +347,37 @@ static bool random_options(struct call *call, int64_t *count, bool *scores)
     return false;
 }
 
+struct zset_draws {
+    struct draws draws;
+    const struct zset_view *view;
+    zset_visit_fn visit;
+};
+
+static void draw_members(const struct draws *draws, uint64_t n, struct reply *r)
+{
+    const struct zset_draws *d = (const struct zset_draws *)draws;
+    zset_random(d->view, n, true, d->visit, r);
+}
+
+struct member_copy {
+    zset_visit_fn visit;
+    struct draws_copy *to;
+};
+
+static void copy_member(void *context, struct slice member, double score)
+{
+    const struct member_copy *copy = context;
+    copy->visit(draws_member(copy->to), member, score);
+    draws_member_done(copy->to);
+}
+
+static void copy_members(const struct draws *draws, struct draws_copy *to)
+{
+    const struct zset_draws *d = (const struct zset_draws *)draws;
+    zset_visit(d->view, (struct zset_ranks){0, d->draws.count}, false, copy_member,
+               &(struct member_copy){d->visit, to});
+}
+
 static void run_zrandmember(struct call *call)
 {
     struct zset_view v;
@@ -360,9 +393,16 @@ static void run_zrandmember(struct call *call)
     uint64_t n = count < 0 ? 0 - (uint64_t)count : (uint64_t)count;
     if (all == 0 || (count > 0 && n > all))
         n = all;
+    if (!long_work_begin(call->tx, n))
+        return;
     if (!one)
         zset_reply_head(call, n, scores);
-    zset_random(&v, n, count < 0, zset_shown(call, scores), call->reply);
+    zset_visit_fn visit = zset_shown(call, scores);
+    if (count < 0 && n > 0)
+        draws_reply(call, &(struct zset_draws){{all, draw_members, copy_members}, &v, visit}.draws,
+                    n);
+    else
+        zset_random(&v, n, false, visit, call->reply);
 }
 
 /* ---- ZSCAN ---- */

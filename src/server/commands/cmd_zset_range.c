@@ -8,6 +8,7 @@
 #include "base/number.h"
 #include "server/reply.h"
 #include "server/reply_errors.h"
+#include "store/long_work.h"
 #include "store/types/zset_combine.h"
 
 #include <math.h>
@@ -162,6 +163,8 @@ static void tell(struct call *call, struct range r)
         !zset_open_to_read(call, 0, 1, &v))
         return;
     struct zset_ranks ranks = find(&v, &r);
+    if (!long_work_begin(call->tx, zset_ranks_count(ranks)))
+        return;
     zset_reply_head(call, zset_ranks_count(ranks), r.scores);
     zset_visit(&v, ranks, r.reverse, zset_shown(call, r.scores), call->reply);
 }

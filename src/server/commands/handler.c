@@ -55,6 +55,7 @@ void handler_error(const struct call *call, enum store_result result)
     case STORE_NOT_HLL: text = ERR_NOT_HLL; break;
     case STORE_CORRUPT: text = ERR_CORRUPT_HLL; break;
     case STORE_NO_MEMORY: text = ERR_NO_MEMORY; break;
+    case STORE_POSTPONED: return; /* it is run again */
     case STORE_OK:
     case STORE_NOT_MET:
     case STORE_EXISTS: break;

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "store/digest.h"
 #include "store/index/quicklist.h"
+#include "store/long_work.h"
 #include "store/types/value.h"
 
 #include <tuco/mem.h>
@@ -441,6 +442,8 @@ enum store_result list_range(struct transaction *tx, struct store_key key, int64
     if (rc != STORE_OK)
         return rc;
     size_t count = cut(size_of(f.entry), &first, last);
+    if (!long_work_begin(tx, count))
+        return STORE_POSTPONED;
     if (count > 0)
         c = cursor_at(f.entry, first);
     show(shown, c, count, false);

@@ -6,6 +6,8 @@
  */
 #include "store/types/set.h"
 
+#include "store/long_work.h"
+
 #include <tuco/mem.h>
 
 enum { FEW = 16, MANY = 8 };
@@ -47,12 +49,16 @@ static enum store_result open_sources(struct transaction *tx, const struct store
     return STORE_OK;
 }
 
-static void announce(const struct sources *s)
+/* False: it is postponed. An intersection goes through its smallest set. */
+static bool announce(struct transaction *tx, enum set_operator op, const struct sources *s)
 {
-    size_t members = 0;
-    for (size_t i = 0; i < s->count; i++)
-        members += entry_value_count(s->sets[i]);
-    value_long_work(members);
+    size_t members = 0, fewest = s->missing ? 0 : SIZE_MAX;
+    for (size_t i = 0; i < s->count; i++) {
+        size_t n = entry_value_count(s->sets[i]);
+        members += n;
+        fewest = n < fewest ? n : fewest;
+    }
+    return long_work_begin(tx, op == SET_INTERSECTION && fewest < members ? fewest : members);
 }
 
 /* Smaller or (`larger`) larger sets to the front. Lists of keys are short. */
@@ -206,10 +212,12 @@ enum store_result set_combine(struct transaction *tx, enum set_operator op,
     enum store_result rc = open_sources(tx, keys, count, &first, &s);
     if (rc != STORE_OK)
         return rc;
-    announce(&s);
-    each(tx, op, first, &s, visit_member, &visiting);
+    if (announce(tx, op, &s))
+        each(tx, op, first, &s, visit_member, &visiting);
+    else
+        rc = STORE_POSTPONED;
     close_sources(&s);
-    return STORE_OK;
+    return rc;
 }
 
 /* ---- to a key ---- */
@@ -271,7 +279,10 @@ enum store_result set_combine_store(struct transaction *tx, enum set_operator op
     enum store_result rc = open_sources(tx, keys, count, &first, &s);
     if (rc != STORE_OK)
         return rc;
-    announce(&s);
+    if (!announce(tx, op, &s)) {
+        close_sources(&s);
+        return STORE_POSTPONED;
+    }
     set_member_of_integer(&m, 0);
     if (op == SET_INTERSECTION && s.count > 0) {
         sort_sets(s.sets, s.count, false);

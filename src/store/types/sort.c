@@ -8,6 +8,7 @@
 #include "store/types/sort.h"
 
 #include "base/number.h"
+#include "store/long_work.h"
 #include "store/types/hash.h"
 #include "store/types/list.h"
 #include "store/types/set.h"
@@ -204,7 +205,12 @@ static void collect_all(struct sorting *s, struct store_key key)
     s->type = keyspace_type(s->tx, key);
     switch (s->type) {
     case TYPE_NONE: break;
-    case TYPE_LIST: (void)list_range(s->tx, key, 0, -1, &list); break;
+    case TYPE_LIST: {
+        enum store_result rc = list_range(s->tx, key, 0, -1, &list);
+        if (rc != STORE_OK)
+            s->result = rc;
+        break;
+    }
     case TYPE_SET:
         (void)set_open(s->tx, key, LOOKUP_PEEK, &set);
         set_iterate(&set, &it);
@@ -432,7 +438,8 @@ static enum store_result prepare(struct sorting *s, struct transaction *tx, stru
         s->plain_order = false;
         s->alpha = true;
     }
-    value_long_work(s->count);
+    if (s->result == STORE_OK && !long_work_begin(tx, s->count))
+        s->result = STORE_POSTPONED;
     if (s->result == STORE_OK && !s->plain_order)
         weigh(s);
     for (size_t i = 0; i < s->count; i++) {

@@ -19,8 +19,6 @@
 #include "store/shard.h"
 #include "store/types/type_ops.h"
 
-#include <tuco/go.h>
-
 /* STORE_OK, STORE_MISSING, or STORE_WRONG_TYPE; f is filled in each case. */
 enum store_result value_find(struct transaction *tx, struct store_key key, enum store_type type,
                              enum lookup_how how, struct found *f);
@@ -42,15 +40,6 @@ bool value_become_bytes(struct found *f, enum entry_encoding encoding, size_t si
 /* A whole new value: puts `e`, made by the caller, under its name in place of whatever was there (freed, in the background
  * if large). Records neither event nor change, but "new". STORE_OK, or STORE_NO_MEMORY: `e` is still the caller's. */
 enum store_result value_put(struct transaction *tx, struct store_key key, struct entry *e);
-
-enum { VALUE_LONG_WORK = 8192 };
-
-/* Who is about to go through `elements` says so: from about a millisecond on, nobody is to wait behind it. */
-static inline void value_long_work(size_t elements)
-{
-    if (elements >= VALUE_LONG_WORK)
-        tu_step_aside();
-}
 
 /* The object of a value that is not a run of bytes. */
 static inline void *value_object(const struct found *f)

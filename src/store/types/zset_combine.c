@@ -4,6 +4,7 @@
  */
 #include "store/types/zset_combine.h"
 
+#include "store/long_work.h"
 #include "store/types/value.h"
 #include "store/types/zset_object.h"
 
@@ -139,24 +140,30 @@ static void unite_all(struct gathering *g)
         input_each(&g->inputs[g->current], unite, g);
 }
 
-static void announce(const struct zset_input *inputs, size_t count)
+/* False: it is postponed. An intersection goes through its smallest input. */
+static bool announce(struct transaction *tx, enum zset_operation operation,
+                     const struct zset_input *inputs, size_t count)
 {
-    size_t members = 0;
-    for (size_t i = 0; i < count; i++)
-        members += input_count(&inputs[i]);
-    value_long_work(members);
+    size_t members = 0, fewest = SIZE_MAX;
+    for (size_t i = 0; i < count; i++) {
+        size_t n = input_count(&inputs[i]);
+        members += n;
+        fewest = n < fewest ? n : fewest;
+    }
+    return long_work_begin(tx, operation == ZSET_INTER ? fewest : members);
 }
 
 enum store_result zset_combine(struct transaction *tx, enum zset_operation operation,
                                enum zset_aggregate aggregate, struct zset_input *inputs,
                                size_t count, struct zset_result **out)
 {
+    *out = NULL;
+    if (!announce(tx, operation, inputs, count))
+        return STORE_POSTPONED;
     struct gathering g = {
         .result = zset_result_new(tx), .aggregate = aggregate, .inputs = inputs, .count = count};
-    *out = NULL;
     if (!g.result)
         return STORE_NO_MEMORY;
-    announce(inputs, count);
     if (operation != ZSET_DIFF)
         sort_by_size(inputs, count);
     if (operation == ZSET_UNION)
