@@ -15,12 +15,20 @@
 /* No compressed run of bytes gives more than this many times its size. */
 enum { LZF_RATIO_MAX = 88 };
 
-/* Bytes of memory that lzf_compress wants for an input of this size, zeroed by the caller: up to 256 KiB. */
-size_t lzf_work_size(size_t size);
+/* Inputs of up to LZF_SMALL_MAX bytes need no table. */
+enum { LZF_SMALL_MAX = 1000, LZF_SLOTS = 1 << 16 };
 
-/* Compresses into `capacity` bytes: the size, or 0: it does not fit. Inputs of 4 GiB and more do not either. What it
- * writes is, to the byte, what the peers' compressor writes. `work` is aligned for uint32_t. */
-size_t lzf_compress(void *work, const unsigned char *from, size_t size, unsigned char *to,
-                    size_t capacity);
+/* What the compressor remembers, 128 KiB. To be cleared once; what it holds of one input does not matter to the next. */
+struct lzf_table {
+    uint16_t last[LZF_SLOTS];
+    uint32_t now, swept;
+};
+
+void lzf_table_clear(struct lzf_table *t);
+
+/* Compresses into `capacity` bytes: the size, or 0: it does not fit. Inputs of 4 GiB and more do not either, nor large ones
+ * where `table` is NULL. What it writes is, to the byte, what the peers' compressor writes. */
+size_t lzf_compress(struct lzf_table *table, const unsigned char *from, size_t size,
+                    unsigned char *to, size_t capacity);
 /* True if the input is whole and gives exactly `capacity` bytes. Reads and writes nothing beyond either. */
 bool lzf_decompress(const unsigned char *from, size_t size, unsigned char *to, size_t capacity);

@@ -32,8 +32,8 @@ static unsigned char *reserve(struct rdb_writer *w, size_t size)
 
 void rdb_writer_done(struct rdb_writer *w)
 {
-    tu_free(w->work);
-    w->work = NULL;
+    tu_free(w->table);
+    w->table = NULL;
     if (w->failed) {
         tu_free(w->bytes);
         w->bytes = NULL;
@@ -109,18 +109,15 @@ void rdb_write_integer(struct rdb_writer *w, int64_t value)
     rdb_write_bytes(w, digits, size);
 }
 
-/* Zeroed memory for the compressor, or NULL. */
-static void *work_for(struct rdb_writer *w, size_t size)
+/* The compressor's table if it wants one, or NULL: it does not, or there is no memory. */
+static struct lzf_table *table_for(struct rdb_writer *w, size_t size)
 {
-    size_t wanted = lzf_work_size(size);
-    if (wanted > w->work_size) {
-        tu_free(w->work);
-        w->work = tu_alloc(wanted); /* recycled pages: zeroing them is cheaper than new ones */
-        w->work_size = w->work ? wanted : 0;
+    if (!w->table && size > LZF_SMALL_MAX) {
+        w->table = tu_alloc(sizeof *w->table);
+        if (w->table)
+            lzf_table_clear(w->table);
     }
-    if (w->work)
-        memset(w->work, 0, wanted);
-    return w->work;
+    return w->table;
 }
 
 /* False: it would not get smaller (or memory does not allow to try). */
@@ -128,10 +125,10 @@ static bool write_compressed(struct rdb_writer *w, struct slice s)
 {
     unsigned char near[512];
     size_t capacity = s.size - SAVES_MIN;
-    void *work = work_for(w, s.size);
     unsigned char *out = capacity <= sizeof near ? near : tu_alloc(capacity);
-    size_t size =
-        work && out ? lzf_compress(work, (const unsigned char *)s.data, s.size, out, capacity) : 0;
+    size_t size = out ? lzf_compress(table_for(w, s.size), (const unsigned char *)s.data, s.size,
+                                     out, capacity)
+                      : 0;
     if (size > 0) {
         rdb_write_byte(w, 0xc0 | RDB_ENC_LZF);
         rdb_write_length(w, size);

@@ -17,8 +17,7 @@ struct rdb_writer {
     unsigned char *bytes; /* tu_alloc's; the caller's in the end */
     size_t size, capacity;
     bool compress, failed;
-    void *work; /* the compressor's; made when it is needed, and freed by rdb_writer_done */
-    size_t work_size;
+    struct lzf_table *table; /* made when it is needed, and freed by rdb_writer_done */
 };
 
 static inline struct rdb_writer rdb_writer_new(bool compress)
