@@ -24,7 +24,7 @@ enum { RUN_MAX = 32, DISTANCE_MAX = 1 << 13, COPY_MAX = 264, COPY_MIN = 3 };
 
 /* So many positions after a sweep (or a cleared table) ages of LONG_AGO and those that are not too old still fit. */
 enum { SWEEP_EVERY = 48000, LONG_AGO = 1 << 14 };
-_Static_assert(LONG_AGO > DISTANCE_MAX && LONG_AGO + SWEEP_EVERY + COPY_MAX < LZF_SLOTS,
+_Static_assert(LONG_AGO > DISTANCE_MAX && LONG_AGO + SWEEP_EVERY + COPY_MAX < (int)LZF_SLOTS,
                "ages have 16 bits");
 
 static uint32_t load32(const unsigned char *b)
