@@ -20,10 +20,15 @@
 /* Its state stays in registers only if all of it is one function. */
 #define INLINE inline __attribute__((always_inline))
 
-enum { RUN_MAX = 32, DISTANCE_MAX = 1 << 13, COPY_MAX = 264, COPY_MIN = 3 };
-
-/* So many positions after a sweep (or a cleared table) ages of LONG_AGO and those that are not too old still fit. */
-enum { SWEEP_EVERY = 48000, LONG_AGO = 1 << 14 };
+enum {
+    RUN_MAX = 32,
+    DISTANCE_MAX = 1 << 13,
+    COPY_MAX = 264,
+    COPY_MIN = 3,
+    /* So many positions after a sweep (or a cleared table) ages of LONG_AGO and those that are not too old still fit. */
+    SWEEP_EVERY = 48000,
+    LONG_AGO = 1 << 14,
+};
 _Static_assert(LONG_AGO > DISTANCE_MAX && LONG_AGO + SWEEP_EVERY + COPY_MAX < (int)LZF_SLOTS,
                "ages have 16 bits");
 
