@@ -376,9 +376,24 @@ static __attribute__((noinline)) item let_exchange(item held)
     return held;
 }
 
+/* It has a span of its own, and at first its maker alone knows it. */
+static __attribute__((noinline)) void hold_large(void)
+{
+    enum { BYTES = 40000 };
+    unsigned char *bytes = tu_new_bytes(BYTES);
+    EXPECT(bytes && bytes[0] == 0 && bytes[BYTES - 1] == 0, "it is not zero");
+    bytes[0] = bytes[BYTES - 1] = 7;
+    if (random_below(2))
+        tu_gc();
+    else
+        pass_time();
+    EXPECT(tu_gc_owns(bytes) && bytes[0] == 7 && bytes[BYTES - 1] == 7,
+           "a large object died in its maker's hands");
+}
+
 static item step_on(unsigned p, item held)
 {
-    switch (random_below(22)) {
+    switch (random_below(23)) {
     case 0: return make((int)random_below(4));
     case 1:
     case 2: return swap_with_cell(p, held);
@@ -405,6 +420,7 @@ static item step_on(unsigned p, item held)
     case 18:
     case 19: return meet(held);
     case 20: return wait_for_one(held);
+    case 21: hold_large(); break;
     default: pass_time();
     }
     return held;
@@ -560,4 +576,29 @@ SCENARIO(gc, goroutines_and_generations)
 SCENARIO(gc, threads_too)
 {
     run(true, random_below(2));
+}
+
+static void make_large(unsigned steps)
+{
+    for (unsigned i = 0; i < steps; i++) {
+        hold_large();
+        if (random_below(2))
+            tu_yield();
+    }
+    tu_wait_group_done(&working);
+}
+
+/* Cycles begin at any of the steps in which a large object is made. */
+SCENARIO(gc, large_objects)
+{
+    int count = 1 + (int)random_below(4);
+    tu__gc_torture(1 << 30);
+    tu_wait_group_add(&working, count);
+    for (int i = 0; i < count; i++)
+        EXPECT(tu_go(make_large, 2 + random_below(20)) == 0, "");
+    EXPECT(tu_go(collect) == 0, "");
+    EXPECT(tu_wait_group_wait(&working) == 0, "");
+    all_done = true;
+    wait_for_ends();
+    tu__collected_verify();
 }
