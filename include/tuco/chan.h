@@ -11,19 +11,32 @@
  * in a context that has ended, so a cancelled goroutine can still put its result in a buffered channel.
  * A receive that returns -EPIPE has zeroed its variable. A null channel blocks for ever (or until the
  * context ends), as in Go. Closing a closed or a null channel is a programmer's error and aborts.
+ *
+ * A channel of tu_new_chan lies on the collected heap (tuco/gc.h): nobody frees it, closed or not; it goes when nobody can
+ * reach it any more, and who is parked on it can. Its elements are of a described type, so it may be a field of an
+ * object, and its values may lead back to it. All else is the same, select included:
+ *
+ *     typedef struct { node *at; int number; } job;      what is not an object itself needs no const
+ *     TU_TYPE(job, at);
+ *     tu_chan(job) c = tu_new_chan(job, 16);
+ *
+ * A channel of pointers: after TU_POINTER_TYPE(node_ref), tu_new_chan(node_ref, 16) is a tu_chan(node *).
  */
 #pragma once
 
 #include <tuco/base.h>
+#include <tuco/gc.h>
 
 TU_BEGIN_DECLS
 
 typedef struct tu_channel tu_channel; /* the untyped channel behind every tu_chan(T) */
 
 TU_API tu_channel *tu_channel_make(size_t element_size, size_t capacity); /* NULL: out of memory */
-/* Nobody may be parked on it or use it again. NULL is allowed. */
+/* Of the collected heap, with elements of a type described by TU_TYPE: not to be freed. NULL: out of memory. Never parks. */
+TU_API tu_channel *tu_channel_new(const tu_type *type, size_t capacity);
+/* Of tu_channel_make. Nobody may be parked on it or use it again. NULL is allowed. */
 TU_API void tu_channel_free(tu_channel *channel);
-/* Copy the element from or to where the pointer says. May park. */
+/* Copy the element from or to where the pointer says. That may be in an object, if the channel is collected. May park. */
 TU_API TU_MUST_CHECK int tu_channel_send(tu_channel *channel, const void *element);
 TU_API TU_MUST_CHECK int tu_channel_recv(tu_channel *channel, void *element);
 /* -EAGAIN instead of parking. Never park. */
@@ -43,8 +56,20 @@ struct tu_channel_tag;
 /* The type of its elements; the channel without it, for the tu_channel_ functions and as an argument of tu_go. */
 #define tu_chan_element(c) __typeof__((c)((struct tu_channel_tag *)0))
 #define tu_chan_untyped(c) ((tu_channel *)(uintptr_t)(c))
+#ifndef __cplusplus
+#define tu__bare(T) __typeof__((void)0, *(T *)0) /* T without const */
+#else
+template <class T> struct tu__without_const {
+    typedef T type;
+};
+template <class T> struct tu__without_const<const T> {
+    typedef T type;
+};
+#define tu__bare(T) tu__without_const<T>::type
+#endif
 /* As the tu_channel_ functions. NULL when out of memory. */
 #define tu_make_chan(T, n)  ((tu_chan(T))(uintptr_t)tu_channel_make(sizeof(T), (n)))
+#define tu_new_chan(T, n)   ((tu_chan(tu__bare(T)))(uintptr_t)tu_channel_new(TU_TYPE_OF(T), (n)))
 #define tu_free_chan(c)     tu_channel_free(tu_chan_untyped(c))
 #define tu_close_chan(c)    tu_channel_close(tu_chan_untyped(c))
 #define tu_chan_length(c)   tu_channel_length(tu_chan_untyped(c))

@@ -20,8 +20,8 @@
  *
  * The rules, all of them:
  *
- * - A pointer field of an object is written by tu_set and by nothing else: no memcpy, no cast. Reading is
- *   plain. The same goes for a local variable of another goroutine or thread. A goroutine's own local variables are
+ * - A pointer field of an object is written by tu_set and by nothing else: no memcpy, no cast (a collected channel may
+ *   receive into one). Reading is plain. The same goes for a local variable of another goroutine or thread. A goroutine's own local variables are
  *   plain variables, and so is what tu_gc_root_add was told of.
  * - What lies in memory of tu_alloc or malloc, in static variables or in thread-locals is not seen: tell
  *   tu_gc_root_add of it, or tu_gc_pin the object. Values in the buffer of a tu_chan, arguments of tu_go, of

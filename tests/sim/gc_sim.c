@@ -6,9 +6,11 @@
  */
 #include "sim/sim_kit.h"
 
+#include "runtime/chan/channel.h"
 #include "runtime/gc/collector.h"
 
 #include <tuco/map.h>
+#include <tuco/select.h>
 #include <tuco/slice.h>
 
 enum {
@@ -17,7 +19,8 @@ enum {
     KEYS_OF_MAP = 4,
     PARTIES_MAX = 4,
     TRACKED_MAX = 48,
-    DEPTH_MAX = 8
+    DEPTH_MAX = 8,
+    BOX_MAX = 3
 };
 
 typedef struct node node;
@@ -40,17 +43,21 @@ typedef struct {
     node *at;
     uint32_t id;
 } item;
+TU_TYPE(item, at);
 
 typedef struct {
     node *const cells[CELLS];
     const nodes list;
     registry *const map;
+    const tu_chan(item) box; /* collected: nobody else knows it */
+    item in;                 /* received into, and not written otherwise */
 } home;
-TU_TYPE(home, cells, list.at, map);
+TU_TYPE(home, cells, list.at, map, box, in.at);
 
 struct party {
     uint32_t cells[CELLS], list[64], map[KEYS_OF_MAP]; /* numbers of what is there; 0: NULL */
-    unsigned listed;
+    uint32_t box[BOX_MAX], in;
+    unsigned listed, boxed;
 };
 
 static home *homes[PARTIES_MAX]; /* a root, */
@@ -61,7 +68,8 @@ static unsigned tracked_count;
 static struct party parties[PARTIES_MAX];
 static uint32_t kids_of[NODES_MAX][2], last_id;
 static unsigned cleanups_of[NODES_MAX], cleaned[NODES_MAX];
-static tu_chan(item) exchange;
+static tu_chan(item) exchange, meeting; /* of either kind; roots */
+static bool exchange_is_manual;
 static struct tu_wait_group working;
 static bool all_done;
 
@@ -95,6 +103,8 @@ static void check_home(unsigned p)
     EXPECT(h->list.length == parties[p].listed, "");
     for (unsigned i = 0; i < parties[p].listed; i++)
         check_tree(h->list.at[i], parties[p].list[i], 0);
+    check_tree(h->in.at, parties[p].in, 0);
+    EXPECT(tu_chan_length(h->box) == parties[p].boxed, "");
     for (uint32_t k = 0; k < KEYS_OF_MAP; k++) {
         node_ref *value = tu_map_get(registry, h->map, k);
         check_tree(value ? *value : NULL, parties[p].map[k], 0);
@@ -175,6 +185,91 @@ static item over_channel(item held)
     if (held.at)
         return tu_try_send(exchange, held) == 0 ? none : held;
     return tu_try_recv(exchange, &held) == 0 ? held : none;
+}
+
+/* From stack to stack: one of the two is parked, with the only pointer or with a place for it. */
+static item meet(item held)
+{
+    item got = {NULL, 0};
+    tu_select() {
+        tu_on_send(meeting, held) {
+        }
+        tu_on_recv(meeting, v) {
+            got = v;
+        }
+        tu_on_after(random_between_ns(1, TU_MS)) {
+            got = held;
+        }
+    }
+    return got;
+}
+
+/* Over the exchange, with a park if need be. */
+static item wait_for_one(item held)
+{
+    if (held.at) {
+        tu_select() {
+            tu_on_send(exchange, held) {
+                held = (item){NULL, 0};
+            }
+            tu_on_after(random_between_ns(1, TU_MS)) {
+            }
+        }
+        return held;
+    }
+    tu_select() {
+        tu_on_recv(exchange, v) {
+            held = v;
+        }
+        tu_on_after(random_between_ns(1, TU_MS)) {
+        }
+    }
+    return held;
+}
+
+static void new_box(unsigned p)
+{
+    tu_chan(item) box = tu_new_chan(item, 1 + random_below(BOX_MAX));
+    EXPECT(box, "");
+    tu_set(&homes[p]->box, box); /* what is in the one before goes with it */
+    parties[p].boxed = 0;
+}
+
+static uint32_t unbox(struct party *m)
+{
+    uint32_t id = m->box[0];
+    memmove(m->box, m->box + 1, --m->boxed * sizeof m->box[0]);
+    return id;
+}
+
+static item box_or_unbox(unsigned p, item held)
+{
+    struct party *m = &parties[p];
+    home *h = homes[p];
+    if (random_below(8) == 0)
+        new_box(p);
+    if (held.at && tu_try_send(h->box, held) == 0) {
+        m->box[m->boxed++] = held.id;
+        return (item){NULL, 0};
+    }
+    if (held.at)
+        return held;
+    item was = h->in; /* nowhere else, in a moment */
+    if (m->boxed == 0) {
+        tu_close_chan(h->box);
+        EXPECT(tu_channel_recv(tu_chan_untyped(h->box), &h->in) == -EPIPE && !h->in.at, "");
+        m->in = 0;
+        new_box(p);
+        return was;
+    }
+    if (random_below(2)) {
+        EXPECT(tu_try_recv(h->box, &held) == 0, "a box of %u is empty", m->boxed);
+        EXPECT(held.id == unbox(m), "");
+        return held;
+    }
+    EXPECT(tu_channel_recv(tu_chan_untyped(h->box), &h->in) == 0, "");
+    m->in = unbox(m);
+    return was;
 }
 
 static item push_or_pop(unsigned p, item held)
@@ -281,9 +376,24 @@ static __attribute__((noinline)) item let_exchange(item held)
     return held;
 }
 
+/* It has a span of its own, and at first its maker alone knows it. */
+static __attribute__((noinline)) void hold_large(void)
+{
+    enum { BYTES = 40000 };
+    unsigned char *bytes = tu_new_bytes(BYTES);
+    EXPECT(bytes && bytes[0] == 0 && bytes[BYTES - 1] == 0, "it is not zero");
+    bytes[0] = bytes[BYTES - 1] = 7;
+    if (random_below(2))
+        tu_gc();
+    else
+        pass_time();
+    EXPECT(tu_gc_owns(bytes) && bytes[0] == 7 && bytes[BYTES - 1] == 7,
+           "a large object died in its maker's hands");
+}
+
 static item step_on(unsigned p, item held)
 {
-    switch (random_below(16)) {
+    switch (random_below(23)) {
     case 0: return make((int)random_below(4));
     case 1:
     case 2: return swap_with_cell(p, held);
@@ -304,6 +414,13 @@ static item step_on(unsigned p, item held)
         return (item){NULL, 0};
     case 12: return let_exchange(held);
     case 13: tu_gc(); break;
+    case 15:
+    case 16:
+    case 17: return box_or_unbox(p, held);
+    case 18:
+    case 19: return meet(held);
+    case 20: return wait_for_one(held);
+    case 21: hold_large(); break;
     default: pass_time();
     }
     return held;
@@ -335,10 +452,12 @@ static void thread_party(void *arg)
 static void collect(void)
 {
     bool always = random_below(2);
-    while (!all_done) {
+    for (unsigned i = 1; !all_done; i++) {
         tu_gc();
         if (!always)
             pass_time();
+        else if (i % 64 == 0)
+            (void)tu_sleep(TU_MS); /* a thread gets on then, whatever the policy */
         tu_yield();
     }
 }
@@ -350,7 +469,17 @@ static __attribute__((noinline)) void set_up(unsigned count)
         homes[p] = tu_new(home);
         EXPECT(homes[p] && tracked, "");
         tu_set(&homes[p]->map, tu_make_map(registry, 0));
+        new_box(p);
     }
+}
+
+static __attribute__((noinline)) void make_exchange(void)
+{
+    unsigned room = 1 + random_below(8);
+    exchange_is_manual = random_below(2);
+    exchange = exchange_is_manual ? tu_make_chan(item, room) : tu_new_chan(item, room);
+    meeting = tu_new_chan(item, 0);
+    EXPECT(exchange && meeting, "");
 }
 
 /* ---- the end: nothing is reachable, and what is gone is gone ---- */
@@ -360,7 +489,11 @@ static __attribute__((noinline)) void empty_exchange(void)
     item last;
     while (tu_try_recv(exchange, &last) == 0)
         check_tree(last.at, last.id, 0);
-    tu_free_chan(exchange);
+    tu__channel_verify(tu_chan_untyped(exchange));
+    tu__channel_verify(tu_chan_untyped(meeting));
+    if (exchange_is_manual)
+        tu_free_chan(exchange);
+    exchange = meeting = NULL;
 }
 
 /* What calls left on the stack below us would be read when we wait there. */
@@ -399,9 +532,11 @@ static void run(bool threads, bool generations)
     (void)tu_gc_set_generations(generations);
     tu__gc_torture(random_below(2) ? 1 + random_below(6) : 1 << 30);
     EXPECT(tu_gc_root_add(homes, sizeof homes) == 0 &&
-               tu_gc_root_add(&tracked, sizeof tracked) == 0,
+               tu_gc_root_add(&tracked, sizeof tracked) == 0 &&
+               tu_gc_root_add(&exchange, sizeof exchange) == 0 &&
+               tu_gc_root_add(&meeting, sizeof meeting) == 0,
            "");
-    exchange = tu_make_chan(item, 1 + random_below(8));
+    make_exchange();
     set_up(count);
     tu_wait_group_add(&working, (int)count);
     for (unsigned p = 0; p < count; p++) {
@@ -441,4 +576,29 @@ SCENARIO(gc, goroutines_and_generations)
 SCENARIO(gc, threads_too)
 {
     run(true, random_below(2));
+}
+
+static void make_large(unsigned steps)
+{
+    for (unsigned i = 0; i < steps; i++) {
+        hold_large();
+        if (random_below(2))
+            tu_yield();
+    }
+    tu_wait_group_done(&working);
+}
+
+/* Cycles begin at any of the steps in which a large object is made. */
+SCENARIO(gc, large_objects)
+{
+    int count = 1 + (int)random_below(4);
+    tu__gc_torture(1 << 30);
+    tu_wait_group_add(&working, count);
+    for (int i = 0; i < count; i++)
+        EXPECT(tu_go(make_large, 2 + random_below(20)) == 0, "");
+    EXPECT(tu_go(collect) == 0, "");
+    EXPECT(tu_wait_group_wait(&working) == 0, "");
+    all_done = true;
+    wait_for_ends();
+    tu__collected_verify();
 }

@@ -25,6 +25,26 @@
 
 #include "base/check.h"
 
+TU_TYPE(tu_channel, ring);
+
+/* ---- values; channel.h says what becomes of pointers in them ---- */
+
+void tu__channel_take_typed(const tu_channel *c, void *to, void *slot)
+{
+    tu__gc_move(c->type, to, slot, 1);
+    tu__gc_clear(c->type, slot, 1);
+}
+
+void tu__channel_zero(const tu_channel *c, void *element)
+{
+    if (c->copy == CHANNEL_TYPED)
+        tu__gc_clear(c->type, element, 1);
+    else
+        memset(element, 0, c->copy);
+}
+
+/* ---- making and freeing ---- */
+
 tu_channel *tu_channel_make(size_t element_size, size_t capacity)
 {
     size_t bytes;
@@ -35,10 +55,27 @@ tu_channel *tu_channel_make(size_t element_size, size_t capacity)
     if (!c)
         return NULL;
     memset(c, 0, sizeof *c); /* the slots are written before they are read */
-    c->element_size = element_size;
+    c->copy = c->element_size = element_size;
     c->capacity = capacity;
+    c->ring = (unsigned char *)(c + 1);
     tu__gc_anchor_add(&c->anchor, c->ring,
                       element_size < sizeof(void *) ? 0 : element_size * capacity);
+    return c;
+}
+
+tu_channel *tu_channel_new(const tu_type *type, size_t capacity)
+{
+    void *ring = capacity > 0 ? tu__gc_alloc(type, capacity) : NULL;
+    if (capacity > 0 && !ring)
+        return NULL;
+    tu_channel *c = tu_new(tu_channel); /* zero-filled; a cycle finds the ring on our stack */
+    if (!c)
+        return NULL;
+    c->type = type;
+    c->element_size = type->size;
+    c->copy = type->pointer_count > 0 ? CHANNEL_TYPED : type->size;
+    c->capacity = capacity;
+    tu__gc_set(&c->ring, ring);
     return c;
 }
 
@@ -47,6 +84,7 @@ void tu_channel_free(tu_channel *channel)
 {
     if (!channel)
         return;
+    tu_check(!channel->type, "tu_free_chan: the collector frees this channel");
     tu_check(!channel->receivers.head && !channel->senders.head,
              "tu_free_chan: somebody still waits on the channel");
     tu__gc_anchor_remove(&channel->anchor);
@@ -168,7 +206,7 @@ int tu_channel_try_recv(tu_channel *channel, void *element)
             return -EAGAIN;
         /* Closed, so nothing is added any more: empty now is empty for ever. */
         if (channel_seems_drained(channel)) {
-            memset(element, 0, channel->element_size);
+            tu__channel_zero(channel, element);
             return -EPIPE;
         }
     }
@@ -176,12 +214,12 @@ int tu_channel_try_recv(tu_channel *channel, void *element)
 }
 
 /* Claims everybody in `q` and appends them to the chain, in order. Caller holds the lock. */
-static struct tu__place **claim_all(struct tu__queue *q, struct tu__place **end, size_t zero_bytes)
+static struct tu__place **claim_all(tu_channel *c, struct tu__queue *q, struct tu__place **end)
 {
     struct tu__place *p;
     while ((p = channel_claim(q, CHANNEL_CLOSED)) != NULL) {
-        if (zero_bytes)
-            memset(p->element, 0, zero_bytes);
+        if (q == &c->receivers)
+            tu__channel_zero(c, p->element);
         *end = p;
         end = &p->next;
     }
@@ -197,8 +235,8 @@ void tu_channel_close(tu_channel *channel)
     tu_check(!channel_closed(channel), "tu_close_chan: close of a closed channel");
     /* release: pairs with the acquire in tu_channel_try_recv. */
     atomic_store_explicit(&channel->closed, 1, memory_order_release);
-    end = claim_all(&channel->receivers, end, channel->element_size);
-    claim_all(&channel->senders, end, 0);
+    end = claim_all(channel, &channel->receivers, end);
+    claim_all(channel, &channel->senders, end);
     tu__unlock(&channel->lock);
     while (woken) {
         struct tu__sleeper *s = woken->sleeper;
@@ -231,6 +269,15 @@ static const struct tu__place *verify_queue(const struct tu__queue *q)
     return parked;
 }
 
+static void verify_empty_slots(tu_channel *c)
+{
+    for (size_t i = channel_count(c); i < c->capacity; i++) {
+        const unsigned char *slot = channel_slot(c, (c->receive_at + i) % c->capacity);
+        for (size_t k = 0; k < c->element_size; k++)
+            tu_check(slot[k] == 0, "channel: an empty slot of a collected one is not zero");
+    }
+}
+
 void tu__channel_verify(tu_channel *c)
 {
     tu__lock(&c->lock);
@@ -245,5 +292,7 @@ void tu__channel_verify(tu_channel *c)
     tu_check(!channel_closed(c) || (!receiver && !sender), "channel: closed, but somebody waits");
     tu_check(!receiver || !sender || receiver->sleeper == sender->sleeper,
              "channel: a sender and a receiver wait for each other");
+    if (c->copy == CHANNEL_TYPED)
+        verify_empty_slots(c);
     tu__unlock(&c->lock);
 }

@@ -1,9 +1,29 @@
 /* channel.h - the inside of a channel, for channel.c, select.c and the tests.
  *
  * A channel passes values of one fixed size from senders to receivers, in order, through a ring of
- * `capacity` slots that lies behind the header in the same block (capacity 0: from hand to hand).
- * Everything is under `lock`, which is held for a few dozen instructions and never across a park
- * (it is released by the action that runs after the parker's registers are saved).
+ * `capacity` slots (capacity 0: from hand to hand). Everything is under `lock`, which is held for a few dozen
+ * instructions and never across a park (it is released by the action that runs after the parker's registers are saved).
+ *
+ * There are two kinds, and one code for both. A manual channel is one block of tu_alloc, its ring behind the header; what
+ * lies in the ring is known to the collector as words that may be pointers (an anchor). A collected channel is an object
+ * with a pointer to another one, an array of its elements' type. Only where these hold pointers, `copy` is
+ * CHANNEL_TYPED, and values are written as tuco/gc.h asks:
+ *
+ *   into a slot, from a sender     tu__gc_move. What it overwrites is zero. The value needs no mark: its sender runs, so it
+ *                                  was scanned in this cycle, and so does or will know the collector what it has. The
+ *                                  slot's card is noted: the ring may be old, and the value young
+ *   out of a slot                  tu__gc_move to the receiver, then tu__gc_clear, which marks what was there if somebody
+ *                                  marks: the receiver has been scanned, and the ring may not have been. And an
+ *                                  empty slot keeps nothing alive
+ *   from hand to hand              tu__gc_move, to or from the stack of who is parked. What a sender holds there stays
+ *                                  until it goes on, and it is scanned before; what a receiver gets is known
+ *                                  to its sender. Nothing is lost, whichever of the two stacks is scanned first
+ *   zero, at the end               tu__gc_clear
+ *
+ * A receiver's variable may lie in an object as well, so whatever goes there is written like a field. Values
+ * without pointers are copied as in a manual channel.
+ * The collector frees a channel that nobody reaches. A goroutine that is parked on one reaches it (gc_stacks.c), and so
+ * do its values; with nobody parked there is nothing to undo.
  *
  * Invariants, true whenever the lock is free (tu__channel_verify). A place counts as parked only
  * while its sleeper has not been claimed; claimed ones may linger until their owner unlinks them:
@@ -13,10 +33,12 @@
  *   count < capacity  implies no parked sender
  *   closed            implies nobody parked
  *   capacity == 0     implies not both kinds parked, unless the same select waits on both sides
+ *   CHANNEL_TYPED     implies that empty slots are zero
  */
 #pragma once
 
 #include <tuco/chan.h>
+#include <tuco/gc.h>
 
 #include <errno.h>
 #include <string.h>
@@ -32,27 +54,53 @@ enum {
     CHANNEL_CLOSED = 2, /* the channel was closed; a receiver's element is zeroed */
 };
 
+/* A `copy` that is no size. */
+#define CHANNEL_TYPED SIZE_MAX
+
 struct tu_channel {
     struct tu__lock lock;
     _Atomic uint32_t closed;    /* 0 or 1; written under lock, read without by the try operations */
-    size_t element_size;        /* bytes; never changes */
-    size_t capacity;            /* slots; never changes */
+    size_t copy;                /* bytes to copy, or CHANNEL_TYPED; never changes, */
+    size_t element_size;        /* bytes, ... */
+    size_t capacity;            /* slots, ... */
+    unsigned char *ring;        /* nor does this */
     _Atomic size_t count;       /* filled slots; written under lock, read without as a hint */
     size_t send_at, receive_at; /* next slot to fill, to empty; under lock */
     struct tu__queue receivers, senders;
-    struct tu__gc_anchor anchor; /* the ring: what lies in it may be pointers to objects */
-    unsigned char ring[];
+    const tu_type *type;         /* of a collected channel's elements; NULL: it is a manual one */
+    struct tu__gc_anchor anchor; /* a manual one's ring: it may hold pointers to objects */
 };
 
-/* Copies one element. The sizes that programs use become one or two moves. */
-static inline void channel_copy(void *to, const void *from, size_t size)
+/* Of a CHANNEL_TYPED one: to `to`, and the slot is zero afterwards. */
+void tu__channel_take_typed(const tu_channel *c, void *to, void *slot);
+void tu__channel_zero(const tu_channel *c, void *element);
+
+/* Copies one element. The sizes that programs use become one or two moves; ifs, so that the compiler asks in this order. */
+static inline void channel_copy(const tu_channel *c, void *to, const void *from)
 {
-    switch (size) {
-    case 4: memcpy(to, from, 4); return;
-    case 8: memcpy(to, from, 8); return;
-    case 16: memcpy(to, from, 16); return;
-    default: memcpy(to, from, size); return;
+    size_t copy = c->copy;
+    if (copy == 8)
+        memcpy(to, from, 8);
+    else if (copy == 16)
+        memcpy(to, from, 16);
+    else if (copy == 4)
+        memcpy(to, from, 4);
+    else if (copy != CHANNEL_TYPED)
+        memcpy(to, from, copy);
+    else
+        tu__gc_move(c->type, to, from, 1);
+}
+
+/* Copies one element out of a slot, which is free afterwards. */
+static inline void channel_take(const tu_channel *c, void *to, void *slot)
+{
+    if (__builtin_expect(c->copy == CHANNEL_TYPED, 0)) {
+        tu__channel_take_typed(c, to, slot);
+        return;
     }
+    channel_copy(c, to, slot);
+    if (c->copy >= sizeof(void *))
+        tu__gc_taken(slot, c->copy);
 }
 
 static inline size_t channel_count(const tu_channel *c)
@@ -124,7 +172,7 @@ static inline int channel_send_locked(tu_channel *c, const void *element, struct
     if (c->receivers.head) {
         struct tu__place *p = channel_claim(&c->receivers, CHANNEL_DONE);
         if (p) {
-            channel_copy(p->element, element, c->element_size);
+            channel_copy(c, p->element, element);
             *wake = p->sleeper;
             return 0;
         }
@@ -132,7 +180,7 @@ static inline int channel_send_locked(tu_channel *c, const void *element, struct
     size_t count = channel_count(c);
     if (count == c->capacity)
         return -EAGAIN;
-    channel_copy(channel_slot(c, c->send_at), element, c->element_size);
+    channel_copy(c, channel_slot(c, c->send_at), element);
     c->send_at = channel_after(c, c->send_at);
     channel_set_count(c, count + 1);
     return 0;
@@ -144,14 +192,12 @@ static inline int channel_recv_locked(tu_channel *c, void *element, struct tu__s
     size_t count = channel_count(c);
     if (count > 0) {
         unsigned char *slot = channel_slot(c, c->receive_at);
-        channel_copy(element, slot, c->element_size);
-        if (c->element_size >= sizeof(void *))
-            tu__gc_taken(slot, c->element_size);
+        channel_take(c, element, slot);
         c->receive_at = channel_after(c, c->receive_at);
         if (count == c->capacity && c->senders.head) {
             struct tu__place *p = channel_claim(&c->senders, CHANNEL_DONE);
             if (p) { /* the ring stays full: the slot just emptied is also the next to fill */
-                channel_copy(slot, p->element, c->element_size);
+                channel_copy(c, slot, p->element);
                 c->send_at = c->receive_at;
                 *wake = p->sleeper;
                 return 0;
@@ -163,14 +209,14 @@ static inline int channel_recv_locked(tu_channel *c, void *element, struct tu__s
     if (c->senders.head) { /* capacity 0: from hand to hand */
         struct tu__place *p = channel_claim(&c->senders, CHANNEL_DONE);
         if (p) {
-            channel_copy(element, p->element, c->element_size);
+            channel_copy(c, element, p->element);
             *wake = p->sleeper;
             return 0;
         }
     }
     if (!channel_closed(c))
         return -EAGAIN;
-    memset(element, 0, c->element_size);
+    tu__channel_zero(c, element);
     return -EPIPE;
 }
 

@@ -171,6 +171,13 @@ GO_TEST(cplusplus, timers_and_semaphores)
 TU_TYPE(int);
 TU_SLICE(cxx_ints, int);
 TU_MAP(cxx_ages, tu_string, int);
+typedef int *const cxx_int_ref;
+TU_POINTER_TYPE(cxx_int_ref);
+struct cxx_letter {
+    int number;
+    tu_chan(int *) reply;
+};
+TU_TYPE(cxx_letter, reply);
 
 TEST(cplusplus, collected_containers)
 {
@@ -187,4 +194,22 @@ TEST(cplusplus, collected_containers)
     int sum = 0;
     tu_map_each(cxx_ages, m, e) sum += *e.value;
     CHECK_EQ(sum, 7);
+}
+
+TEST(cplusplus, collected_channels)
+{
+    tu_chan(cxx_letter) c = tu_new_chan(cxx_letter, 1);
+    tu_chan(int *) reply = tu_new_chan(cxx_int_ref, 1);
+    cxx_letter got = {0, nullptr};
+    int *n = tu_new(int);
+    CHECK_EQ(tu_send(c, (cxx_letter{7, reply})), 0);
+    CHECK_EQ(tu_recv(c, &got), 0);
+    CHECK_EQ(tu_send(got.reply, n), 0);
+    int *back = nullptr;
+    tu_select() {
+        tu_on_recv(reply, v) {
+            back = v;
+        }
+    }
+    CHECK(got.number == 7 && back == n);
 }

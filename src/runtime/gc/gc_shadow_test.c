@@ -1,5 +1,6 @@
 /* With TUCO_GCSHADOW=1 a pointer that was written behind the collector's back ends the process, and one that was written
  * as the header asks does not. */
+#include <tuco/chan.h>
 #include <tuco/gc.h>
 #include <tuco/map.h>
 #include <tuco/slice.h>
@@ -24,7 +25,15 @@ TU_SLICE(pairs, pair_ref);
 TU_TYPE(uint64_t);
 TU_MAP(book, uint64_t, pair_ref);
 
+typedef struct {
+    uint64_t number;
+    pair *at; /* only channels write to it */
+} letter;
+TU_TYPE(letter, at);
+
 enum { COUNT = 3000 };
+static tu_chan(letter) box;
+static letter *received;
 static pair *root;
 static book *all;
 static pairs list;
@@ -34,7 +43,11 @@ static void build(void)
 {
     REQUIRE(tu_gc_root_add(&root, sizeof root) == 0 && tu_gc_root_add(&all, sizeof all) == 0);
     REQUIRE(tu_gc_root_add(&list, sizeof list) == 0 && tu_gc_root_add(&large, sizeof large) == 0);
+    REQUIRE(tu_gc_root_add(&box, sizeof box) == 0 &&
+            tu_gc_root_add(&received, sizeof received) == 0);
     all = tu_make_map(book, 0);
+    box = tu_new_chan(letter, 100);
+    received = tu_new(letter);
     large = tu_new_array(pair_ref, COUNT * 8);
     for (uint64_t i = 0; i < COUNT; i++) {
         pair *p = tu_new(pair);
@@ -43,6 +56,8 @@ static void build(void)
         root = p;
         REQUIRE(tu_append(pairs, &list, p) == 0 && tu_map_set(book, all, i, p) == 0);
         tu_set(&large[i * 7], p);
+        if (tu_try_send(box, ((letter){i, p})) != 0)
+            REQUIRE(tu_channel_recv(tu_chan_untyped(box), received) == 0);
         if (i % 3 == 0)
             (void)tu_map_delete(book, all, i / 2);
     }

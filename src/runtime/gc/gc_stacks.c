@@ -92,8 +92,11 @@ TU__RACY static bool scan_parked(struct g *g, void *arg)
     if (atomic_load_explicit(&g->scanned, memory_order_relaxed) == p->cycle)
         return true;
     /* Dead ones have neither; handlers of tu_serve have only the second. */
-    if (g->alive || atomic_load_explicit(&g->wait, memory_order_acquire) != 0)
+    bool waits = atomic_load_explicit(&g->wait, memory_order_acquire) != 0;
+    if (g->alive || waits)
         scan_stack(p->stack, g, g->sp);
+    if (waits) /* a channel, say, whose address it may not have kept on its stack */
+        tu__mark(p->stack, g->object);
     /* release: who goes on and sees it knows that its stack was read before */
     atomic_store_explicit(&g->scanned, p->cycle, memory_order_release);
     return true;

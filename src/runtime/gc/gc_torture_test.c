@@ -3,6 +3,7 @@
 #include <tuco/chan.h>
 #include <tuco/gc.h>
 #include <tuco/go.h>
+#include <tuco/select.h>
 #include <tuco/sync.h>
 #include <tuco/time.h>
 
@@ -35,7 +36,7 @@ static struct world {
 } * world;
 static struct tu_mutex locks[CELLS];
 static struct tu_wait_group done;
-static tu_chan(thing *) exchange;
+static tu_chan(thing *) exchange, meeting; /* roots */
 static _Atomic bool stop;
 static _Atomic uint64_t steps;
 
@@ -92,12 +93,24 @@ static thing *walk(thing *t, uint64_t *seed)
 /* With the only pointer in a local variable: parks, perhaps exchanges it for another. NULL: gave it away. */
 static thing *carry(thing *mine, uint64_t *seed)
 {
-    switch (next(seed) % 4) {
+    switch (next(seed) % 5) {
     case 0: tu_yield(); break;
     case 1: CHECK_EQ(tu_sleep((int64_t)(next(seed) % 20) * TU_US), 0); break;
     case 2:
         if (tu_try_send(exchange, mine) != -EAGAIN || tu_try_recv(exchange, &mine) != 0)
             return NULL;
+        break;
+    case 3: /* from stack to stack */
+        tu_select() {
+            tu_on_send(meeting, mine) {
+                return NULL;
+            }
+            tu_on_recv(meeting, t) {
+                mine = t;
+            }
+            tu_on_after((int64_t)(next(seed) % 20) * TU_US) {
+            }
+        }
         break;
     }
     check(mine);
@@ -236,7 +249,10 @@ static void torture(bool generations)
     world = (struct world *)(void *)(uintptr_t)tu_new_array(thing_ref, 2 * CELLS);
     for (int i = 0; i < CELLS; i++)
         tu_set((thing_ref **)&world->row[i], tu_new_array(thing_ref, ROW));
-    exchange = tu_make_chan(thing *, 8);
+    CHECK_EQ(tu_gc_root_add(&exchange, sizeof exchange), 0);
+    CHECK_EQ(tu_gc_root_add(&meeting, sizeof meeting), 0);
+    exchange = generations ? tu_new_chan(thing_ref, 8) : tu_make_chan(thing *, 8);
+    meeting = tu_new_chan(thing_ref, 0);
     tu_wait_group_add(&done, GOROUTINES + 2);
     for (uint64_t i = 0; i < GOROUTINES; i++)
         CHECK_EQ(tu_go(change, seed + i * 77 + 1), 0);
