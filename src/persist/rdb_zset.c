@@ -53,8 +53,6 @@ static enum rdb_result add(struct draft *d, struct slice member, double score)
         return RDB_BAD;
     if (member.size > d->longest)
         d->longest = member.size;
-    if (score == 0)
-        score = 0; /* not -0 */
     return zset_object_add(d->object, member, score) ? RDB_OK : RDB_NO_MEMORY;
 }
 
@@ -145,7 +143,8 @@ static enum rdb_result make_packed(struct draft *d, struct entry **out)
     for (const struct element *m; result == RDB_OK && (m = score_place_get(at));
          at = score_place_next(at)) {
         char digits[NUMBER_DOUBLE_MAX_SIZE];
-        struct slice score = {digits, number_format_double(digits, element_score(m))};
+        double value = element_score(m) == 0 ? 0 : element_score(m); /* a packed knows no -0 */
+        struct slice score = {digits, number_format_double(digits, value)};
         if (!rdb_packed_add(&p, element_name(m)) || !rdb_packed_add(&p, score))
             result = RDB_NO_MEMORY;
     }

@@ -370,10 +370,12 @@ GRAMMARS.update({
 # ---- HyperLogLogs ----
 HLLS = ["h1", "h2", "h3", "p1", "none2"]  # nothing that is written with APPEND: CAVEATS.md
 GRAMMARS.update({
-    "PFADD": lambda r: [r.choice(HLLS)] + ["e%d" % r.randrange(10 ** r.randrange(1, 7)) for _ in range(r.choice([0, 1, 1, 2, 5, 40]))],
+    "PFADD": lambda r: [r.choice(HLLS)] + ["e%d" % r.randrange(10 ** r.randrange(1, 7)) for _ in range(r.choice([0, 1, 1, 2, 5, 40, 40, 300]))],
     "PFCOUNT": lambda r: some(r, HLLS, 1, 3),
     "PFMERGE": lambda r: some(r, HLLS, 1, 3),
     "PFDEBUG": lambda r: [case(r, r.choice(["ENCODING", "DECODE", "TODENSE", "FOO"])), r.choice(HLLS)],
+    # where a sparse one becomes dense; run.py puts it back before each stream
+    "CONFIG": lambda r: ["SET", "hll-sparse-max-bytes", r.choice(["0", "17", "18", "20", "50", "300", "1500", "3000", "16000"])],
 })
 
 
@@ -767,6 +769,7 @@ NOT_THERE = ("RENAME", "RENAMENX", "RESTORE", "LCS", "SET", "SETRANGE", "SETNX",
              "SORT", "SORT_RO", "HELLO")
 FAMILIES = {family: [n for n in GRAMMARS if n.startswith(begin) and (n not in NOT_THERE or family == "bitmap")] + ANY_TYPE + list(STEPS)
             for family, begin in BEGINNINGS.items()}
+FAMILIES["hyperloglog"].append("CONFIG")
 FAMILIES["generic"] = [n for n in ANY_TYPE + ["PEXPIRE", "EXPIREAT", "PEXPIREAT", "PTTL", "EXPIRETIME", "PEXPIRETIME", "MOVE", "KEYS", "RESTORE", "SORT", "SORT_RO",
                                               "SET", "RPUSH", "SADD", "HSET", "ZADD", "XADD", "COMMAND"]] + list(STEPS)
 _typed = {n for names in FAMILIES.values() for n in names}

@@ -30,6 +30,7 @@ class Side:
     def play(self, stream, protocol):
         """The replies to the stream on a new connection, then the digest of all data."""
         self.control.call("FLUSHALL")
+        self.control.command("CONFIG", "SET", "hll-sparse-max-bytes", "3000")
         before = self.changes()
         with Connection(self.address, protocol, timeout=20.0) as client:
             client.send(b"".join(resp.encode(words) for words in stream))

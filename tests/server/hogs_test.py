@@ -146,7 +146,7 @@ class LongCommands(case.ServerCase):
             self.skipTest("one thread executes")
         control = self.connect()
         procs = int(self.info(control, "server")["tuco_procs"])
-        fields = 60000
+        fields = 20000
         for i in range(0, fields, 1000):
             control.call("HSET", "h", *[w for k in range(i, i + 1000) for w in ("f%d" % k, "v")])
             control.call("SADD", "s", *["m%d" % k for k in range(i, i + 1000)])
@@ -168,7 +168,7 @@ class LongCommands(case.ServerCase):
         before = int(self.info(control, "stats")["tuco_long_commands"])
         work(0)
         begun = int(self.info(control, "stats")["tuco_long_commands"]) - before
-        threads = [threading.Thread(target=work, args=(i,)) for i in range(6 * procs)]
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(4 * procs)]
         for thread in threads:
             thread.start()
         most, waited = 0, 0
@@ -181,13 +181,13 @@ class LongCommands(case.ServerCase):
         stats = self.info(control, "stats")
         print("%d long commands, %s postponed; at most %d ran and %d waited at once" %
               (int(stats["tuco_long_commands"]) - before, stats["tuco_long_commands_postponed"], most, waited))
-        self.assertEqual(len(sizes), 6 * procs + 1)
+        self.assertEqual(len(sizes), 4 * procs + 1)
         self.assertEqual(len(set(sizes)), 1)
         self.assertLessEqual(most, procs)
         self.assertGreater(int(stats["tuco_long_commands_postponed"]), 0)
         self.assertEqual((stats["tuco_long_commands_running"], stats["tuco_long_commands_waiting"]), ("0", "0"))
         self.assertEqual(begun, rounds * len(asked))
-        self.assertEqual(int(stats["tuco_long_commands"]) - before, (6 * procs + 1) * begun)
+        self.assertEqual(int(stats["tuco_long_commands"]) - before, (4 * procs + 1) * begun)
 
     def test_in_a_transaction_nothing_waits(self):
         control = self.connect()

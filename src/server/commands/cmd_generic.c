@@ -231,31 +231,6 @@ enum { SCAN_MATCH = 1, SCAN_COUNT, SCAN_TYPE };
 /* Positions are below this; a larger cursor is well-formed but past the end. */
 #define CURSOR_END (UINT64_C(1) << 48)
 
-/* As strtoull reads it, which is what clients have come to rely on: blanks and a sign before the
- * digits are fine, though a plain negative number is not. */
-static bool parse_cursor(struct slice word, uint64_t *cursor)
-{
-    int64_t number;
-    if (number_parse_int64(word, &number)) {
-        *cursor = (uint64_t)number;
-        return number >= 0;
-    }
-    size_t at = 0;
-    while (at < word.size &&
-           (word.data[at] == ' ' || (word.data[at] >= '\t' && word.data[at] <= '\r')))
-        at++;
-    bool minus = at < word.size && word.data[at] == '-';
-    at += at < word.size && (minus || word.data[at] == '+');
-    uint64_t value = 0;
-    size_t digits = at;
-    for (; at < word.size && word.data[at] >= '0' && word.data[at] <= '9'; at++)
-        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
-            __builtin_add_overflow(value, (uint64_t)(word.data[at] - '0'), &value))
-            return false;
-    *cursor = minus ? 0 - value : value;
-    return at == word.size && at > digits;
-}
-
 static bool type_by_name(struct slice name, enum store_type *type)
 {
     for (int t = TYPE_STRING; t < TYPE_MODULE; t++) {
@@ -270,7 +245,7 @@ static bool type_by_name(struct slice name, enum store_type *type)
 static const char *check_cursor(struct slice word, struct args *out)
 {
     uint64_t cursor;
-    return parse_cursor(word, &cursor) ? NULL : ERR_CURSOR;
+    return handler_cursor(word, &cursor) ? NULL : ERR_CURSOR;
 }
 
 static const char *check_type(struct slice word, struct args *out)
@@ -346,7 +321,7 @@ static void run_scan(struct call *call)
     const struct args *args = call->args;
     uint64_t cursor = 0;
     int64_t count = 10;
-    (void)parse_cursor(call->argv[1], &cursor); /* checked, like the others */
+    (void)handler_cursor(call->argv[1], &cursor); /* checked, like the others */
     if (args_has(args, SCAN_TYPE))
         (void)type_by_name(call->argv[args_at(args, SCAN_TYPE)], &scan.type);
     if (args_has(args, SCAN_COUNT))

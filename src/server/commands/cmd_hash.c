@@ -361,7 +361,7 @@ static void run_hscan(struct call *call)
     struct hash_view v;
     uint64_t cursor;
     const char *error;
-    if (!number_parse_uint64(call->argv[2], &cursor)) {
+    if (!handler_cursor(call->argv[2], &cursor)) {
         reply_error(call->reply, ERR_CURSOR);
         return;
     }

@@ -13,6 +13,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <tuco/mem.h>
 
 #define ERR_LEX_RANGE "ERR min or max not valid string range item"
 #define ERR_LIMIT_RANK \
@@ -35,23 +36,29 @@ struct range {
 /* A number; what is too large for a double is infinite, what is too small 0. */
 static bool parse_limit(struct slice word, double *out)
 {
-    char text[512], *end;
+    char few[512], *text = few, *end;
     if (zset_parse_score(word, out))
         return true;
-    bool is_number = word.size > 0 && word.size < sizeof text;
+    bool is_number = word.size > 0;
     for (size_t i = 0; is_number && i < word.size; i++)
         is_number = word.data[i] > ' ' && (word.data[i] | 32) != 'x';
-    if (!is_number)
+    if (!is_number || (word.size >= sizeof few && (text = tu_alloc(word.size + 1)) == NULL))
         return false;
     memcpy(text, word.data, word.size);
     text[word.size] = 0;
     *out = strtod(text, &end);
-    return end == text + word.size && !isnan(*out);
+    is_number = end == text + word.size && !isnan(*out);
+    if (text != few)
+        tu_free(text);
+    return is_number;
 }
 
-/* Excluded if it begins with '('. Nothing is 0. */
+/* Up to a NUL. Excluded if it begins with '('. Nothing is 0. */
 static bool parse_score_end(struct slice word, double *out, bool *excluded)
 {
+    const char *nul = word.size > 0 ? memchr(word.data, 0, word.size) : NULL;
+    if (nul)
+        word.size = (size_t)(nul - word.data);
     *excluded = word.size > 0 && word.data[0] == '(';
     if (*excluded)
         word = (struct slice){word.data + 1, word.size - 1};

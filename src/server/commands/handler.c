@@ -170,6 +170,29 @@ void handler_help(const struct call *call, const char *const *lines, size_t coun
     reply_simple(call->reply, "    This text.");
 }
 
+bool handler_cursor(struct slice word, uint64_t *cursor)
+{
+    int64_t number;
+    if (number_parse_int64(word, &number)) {
+        *cursor = (uint64_t)number;
+        return number >= 0;
+    }
+    const char *nul = word.size > 0 ? memchr(word.data, 0, word.size) : NULL;
+    size_t at = 0, size = nul ? (size_t)(nul - word.data) : word.size;
+    while (at < size && (word.data[at] == ' ' || (word.data[at] >= '\t' && word.data[at] <= '\r')))
+        at++;
+    bool minus = at < size && word.data[at] == '-';
+    at += at < size && (minus || word.data[at] == '+');
+    uint64_t value = 0;
+    size_t digits = at;
+    for (; at < size && word.data[at] >= '0' && word.data[at] <= '9'; at++)
+        if (__builtin_mul_overflow(value, UINT64_C(10), &value) ||
+            __builtin_add_overflow(value, (uint64_t)(word.data[at] - '0'), &value))
+            return false;
+    *cursor = minus ? 0 - value : value;
+    return at == size && at > digits;
+}
+
 const char *handler_check_scan_count(struct slice word, struct args *out)
 {
     int64_t count;

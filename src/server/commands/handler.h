@@ -72,6 +72,10 @@ const char *handler_check_pop_count(struct slice word, struct args *out);
 bool handler_parses_itself(const struct command *command, const struct slice *argv, size_t argc,
                            struct args *out, const char **error);
 
+/* A cursor as strtoull reads it, which is what clients have come to rely on: up to a NUL; blanks and a sign before the digits are
+ * fine, though a plain negative number is not. */
+bool handler_cursor(struct slice word, uint64_t *cursor);
+
 /* What MATCH and COUNT of SSCAN, HSCAN and ZSCAN say; `match` and `count` are their ids in the row, whose COUNT has
  * handler_check_scan_count as its check. */
 struct handler_scan {

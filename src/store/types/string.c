@@ -298,8 +298,12 @@ enum store_result string_set_many(struct transaction *tx, const struct store_key
     }
     each.when = STRING_SET_ALWAYS; /* also for a key that is named twice */
     enum store_result rc = STORE_OK;
-    for (size_t i = 0; i < count && rc == STORE_OK; i++)
+    for (size_t i = 0; i < count && rc == STORE_OK; i++) {
+        uint64_t dirty = tx->dirty;
         rc = string_set(tx, keys[i], values[i], &each);
+        if (rc == STORE_OK && tx->dirty == dirty) /* its deadline is past; it counts all the same */
+            effects_changed(tx, tx->db, keys[i].name, keys[i].hash, 1);
+    }
     return rc;
 }
 

@@ -263,9 +263,11 @@ void zset_object_verify(const struct zset_object *o)
     tu_check(element_table_count(&o->members) == o->order.count, "%zu members, %zu in order",
              element_table_count(&o->members), o->order.count);
     struct score_place at = score_tree_at(&o->order, 0);
-    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at))
+    for (const struct element *e; (e = score_place_get(at)); at = score_place_next(at)) {
         tu_check(element_table_find(&o->members, element_name(e), NULL) == e,
                  "an element in order that is no member");
+        tu_check(!isnan(element_score(e)), "a score that is no number");
+    }
 }
 
 /* Pairs in order of score, then member; no score that is no number. */
