@@ -6,7 +6,7 @@
 #include "runtime/mem/heap.h"
 #include "store/type_limits.h"
 #include "store/types/stream_group.h"
-#include "support/testing.h"
+#include "support/keyspace_fixture.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,33 +280,16 @@ TEST(stream, out_of_memory)
         printf("  skipped: not a debug build\n");
 }
 
-static char events[256];
-
-static void note(void *context, uint32_t db, uint32_t event_class, const char *name,
-                 struct slice key)
-{
-    size_t used = strlen(events);
-    (void)snprintf(events + used, sizeof events - used, "%s%s %.*s", used ? ", " : "", name,
-                   (int)key.size, key.data);
-}
-
-static void changed(void *context, uint32_t db, struct slice key, bool all_keys) {}
-
 TEST(stream, events)
 {
-    static const struct store_hooks hooks = {.notify = note, .changed = changed};
-    struct keyspace *ks = keyspace_new(NULL);
-    struct transaction tx;
+    keyspace_fixture_start();
     struct slice pairs[2] = {SLICE("f"), SLICE("v")};
-    struct store_key key = {SLICE("s"), keyspace_hash(ks, SLICE("s"))};
+    struct store_key key = key_of("s");
     struct stream_addition what = {.pairs = pairs, .count = 1};
     struct stream_trim all = {.by = STREAM_TRIM_LENGTH};
     struct id first, id;
     uint64_t n;
-    effects_set_hooks(ks, &hooks);
     effects_set_event_mask(ks, EVENT_KEYEVENT | EVENT_ALL);
-    transaction_init(&tx, ks, 0, 1000);
-    transaction_lock_all(&tx);
     CHECK_EQ(stream_add(&tx, key, &what, &first), STORE_OK);
     CHECK(first.ms == 1000 && first.seq == 0);
     what.trim = (struct stream_trim){.by = STREAM_TRIM_LENGTH, .length = 1};
@@ -316,8 +299,7 @@ TEST(stream, events)
     CHECK_EQ(n, 1);
     CHECK_EQ(stream_trim(&tx, key, &all, &n), STORE_OK);
     CHECK_EQ(n, 0);
-    transaction_unlock(&tx);
+    keyspace_fixture_stop(); /* tells them */
     if (strcmp(events, "xadd s, xadd s, xtrim s, xtrim s") != 0)
         test_fail(__FILE__, __LINE__, "events %s", events);
-    keyspace_free(ks);
 }
