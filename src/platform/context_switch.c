@@ -9,14 +9,14 @@ void *context_prepare(void *top, void (*entry)(void))
 {
 #if defined(__x86_64__)
     /* r15 r14 r13 r12 rbx rbp, return address; after the ret rsp is top - 16, aligned for a call. */
-    uintptr_t *sp = (uintptr_t *)top - 9;
-    memset(sp, 0, 9 * sizeof *sp);
+    uintptr_t *sp = (uintptr_t *)((char *)top - CONTEXT_PREPARED_BYTES);
+    memset(sp, 0, CONTEXT_PREPARED_BYTES);
     sp[4] = (uintptr_t)entry;
     sp[6] = (uintptr_t)context_start;
     return sp;
 #else
-    uintptr_t *sp = (uintptr_t *)((char *)top - 160);
-    memset(sp, 0, 160);
+    uintptr_t *sp = (uintptr_t *)((char *)top - CONTEXT_PREPARED_BYTES);
+    memset(sp, 0, CONTEXT_PREPARED_BYTES);
     sp[0] = (uintptr_t)entry;
     sp[11] = (uintptr_t)context_start;
     return sp;

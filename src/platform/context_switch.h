@@ -24,3 +24,9 @@ struct context_place context_place(const void *sp);
 /* Prepares an empty stack that ends at `top` (16-byte aligned): switching to the returned stack
  * pointer calls entry(), which must never return. */
 void *context_prepare(void *top, void (*entry)(void));
+/* So many bytes below `top` are written then. */
+#if defined(__x86_64__)
+enum { CONTEXT_PREPARED_BYTES = 72 };
+#else
+enum { CONTEXT_PREPARED_BYTES = 160 };
+#endif

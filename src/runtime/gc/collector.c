@@ -46,6 +46,7 @@
 enum { SWEEP_SPANS = 32, LAST_NS = 20000, LAST_OBJECTS = 64 };
 
 static struct cycle cycle;
+static bool verified; /* the present one, from its beginning */
 
 struct cycle *tu__gc_cycle(void)
 {
@@ -115,18 +116,25 @@ static void scan_roots(uint32_t number)
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
         if (!t->left_out)
             tu__gc_scan_thread(&cycle.stack, t, number);
+        else
+            t->clean = false;
     tu__gc_roots_each(scan_range, &cycle.stack);
 }
 
 static void begin_marking(uint32_t number)
 {
+    verified = cycle.verify;
+    atomic_store_explicit(&tu__gc_threads.clean, verified, memory_order_release);
     int64_t began_ns = stop_world();
+    atomic_store_explicit(&tu__gc_threads.clean, false, memory_order_relaxed);
     atomic_store_explicit(&tu__gc_marking, number, memory_order_relaxed);
     tu__collected.marking = true;
     tu__gc_barrier(true);
     cycle.generations = tu__cards_begin(cycle.generations) && cycle.generations;
     mark_claimed();
     scan_roots(number);
+    if (verified)
+        tu__gc_clean_parked();
     start_world(began_ns);
 }
 
@@ -168,6 +176,8 @@ static bool end_marking(uint32_t number)
     if (ended) {
         if (cycle.verify || tu__shadow())
             tu__gc_verify_marks();
+        if (verified)
+            tu__gc_verify_roots();
         atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
         tu__gc_barrier(false);
         tu__gc_weak_begin();

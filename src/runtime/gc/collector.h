@@ -26,7 +26,7 @@ struct cycle {
     size_t used_after_marking;
     bool minor;       /* only what is young is marked and collected */
     bool generations; /* threads note what they write, for a minor cycle to come */
-    bool verify;      /* tu__gc_verify_marks at its end */
+    bool verify;      /* tu__gc_verify_marks and _roots at its end */
 };
 struct cycle *tu__gc_cycle(void);
 
@@ -34,6 +34,8 @@ struct cycle *tu__gc_cycle(void);
 void tu__gc_barrier(bool on);
 /* Aborts if a marked object points to one that is not. World stopped, all locks held. */
 void tu__gc_verify_marks(void);
+/* The same of roots and stacks. */
+void tu__gc_verify_roots(void);
 
 /* Around a fork: between the two nobody is inside, in the child as well. */
 void tu__gc_before_fork(void);

@@ -24,6 +24,7 @@ void tu__gc_anchor_add(struct tu__gc_anchor *a, const void *start, size_t size)
         return;
     struct list *l = list_of(a);
     tu__lock(&l->lock);
+    a->since = atomic_load_explicit(&tu__gc_marking, memory_order_relaxed);
     a->prev = NULL;
     a->next = l->first;
     if (a->next)
@@ -74,4 +75,13 @@ void tu__gc_anchors_each(void (*visit)(const void *start, size_t size, void *arg
             visit(a->start, a->size, arg);
         tu__unlock(&lists[i].lock);
     }
+}
+
+void tu__gc_anchors_each_locked(void (*visit)(const void *start, size_t size, void *arg), void *arg)
+{
+    uint32_t cycle = atomic_load_explicit(&tu__gc_marking, memory_order_relaxed);
+    for (int i = 0; i < LISTS; i++)
+        for (const struct tu__gc_anchor *a = lists[i].first; a; a = a->next)
+            if (a->since != cycle)
+                visit(a->start, a->size, arg);
 }

@@ -6,11 +6,13 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct tu__gc_anchor {
     struct tu__gc_anchor *next, *prev;
     const void *start;
-    size_t size; /* bytes; less than a word: nothing was added */
+    size_t size;    /* bytes; less than a word: nothing was added */
+    uint32_t since; /* the cycle that marked when it was added; for tests */
 };
 
 /* The words in these bytes; fewer than a word: it does nothing, nor does the remove. */
@@ -23,3 +25,6 @@ void tu__gc_anchors_unlock(void);
 void tu__gc_anchors_after_fork(void);
 /* The collector: every anchor that is there when it comes to its list. Takes their locks. */
 void tu__gc_anchors_each(void (*visit)(const void *start, size_t size, void *arg), void *arg);
+/* The same with all locks held, of those that were there before the cycle that marks. */
+void tu__gc_anchors_each_locked(void (*visit)(const void *start, size_t size, void *arg),
+                                void *arg);

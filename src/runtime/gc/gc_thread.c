@@ -8,6 +8,7 @@
 #include "platform/futex.h"
 #include "platform/pointer_store.h"
 #include "platform/thread.h"
+#include "runtime/gc/gc_stacks.h"
 #include "runtime/sched/goroutine.h"
 
 #include <pthread.h>
@@ -69,7 +70,7 @@ static struct gc_thread *become(struct gc_thread *reserved)
     tu__lock(&tu__gc_threads.lock);
     struct gc_thread *t = reserved ? reserved : find_record_locked();
     if (t) {
-        t->idle = t->reserved = false;
+        t->idle = t->reserved = t->clean = false;
         t->id = thread_id();
         t->low = low;
         t->high = (char *)low + size;
@@ -209,6 +210,36 @@ static inline __attribute__((always_inline)) void stand_here(struct fault_stop *
 #endif
 }
 
+/* Where this handler runs on the stack that it interrupted: what lies below its own frame. */
+TU__RACY static __attribute__((noinline)) bool clean_own(const char *low)
+{
+    enum { ROOM = 16 << 10, REST = 4 << 10 };
+    const char *here = __builtin_frame_address(0);
+    if (here - low < ROOM + REST)
+        return false;
+    volatile uintptr_t room[ROOM / sizeof(uintptr_t)];
+    for (size_t i = 0; i < sizeof room / sizeof room[0]; i++)
+        room[i] = 0;
+    return true;
+}
+
+/* False: it was left as it is. */
+static bool clean(const struct gc_thread *t, const struct fault_stop *at)
+{
+    const char *sp = (const char *)at->sp, *here = __builtin_frame_address(0);
+    if (at->sp >= at->alternate_low && at->sp < at->alternate_high)
+        return false;
+    struct g *g = goroutine_of_stack(sp);
+    if (!g && (sp < t->low || sp >= t->high))
+        return false;
+    const char *low = g ? g->stack_low : t->low;
+    const char *high = g ? (const char *)g : t->high;
+    if (here >= low && here < high) /* later signals leave vectors there, which are not looked at */
+        return !at->vectors && clean_own(low);
+    tu__gc_clean_below(sp - REDZONE, low);
+    return true;
+}
+
 static void stand(struct fault_stop *at)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
@@ -225,6 +256,8 @@ static void stand(struct fault_stop *at)
     }
     stand_here(at, t);
     pointer_store_again(at->pc);
+    if (atomic_load_explicit(&threads->clean, memory_order_relaxed))
+        t->clean = clean(t, at);
     t->at = *at;
     t->stood_ns = now_ns;
     atomic_store_explicit(&t->answered, epoch, memory_order_relaxed);

@@ -57,14 +57,18 @@ struct gc_thread {
     uintptr_t touching_sp;              /* while it touches; own thread */
     _Atomic uint32_t counted; /* the epoch for which the collector waits for it; the collector's, */
     bool left_out;            /* as is this: not of the present stop, because it is quiet */
-    struct fault_stop at;     /* where it stands */
-    int64_t stood_ns;         /* and since when */
+    bool clean;           /* for tests: cleaned its stack when the cycle began, and was scanned; */
+    bool own_stack;       /* ... its own one, not a goroutine's */
+    struct fault_stop at; /* where it stands */
+    int64_t stood_ns;     /* and since when */
 };
 
 struct tu__gc_threads {
     struct tu__lock lock;
     _Atomic(struct gc_thread *) all; /* pushed in front */
     bool has_key;
+    _Atomic bool
+        clean; /* for tests: who is stopped zeroes what no frame uses of its stack (gc_verify.c) */
     _Alignas(64) _Atomic uint32_t epoch; /* odd: all are to stand; a futex */
     _Atomic uint32_t waiting;            /* threads that do not stand yet; a futex */
 };

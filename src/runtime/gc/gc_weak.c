@@ -222,6 +222,17 @@ void tu__gc_weak_scan(struct mark_stack *stack)
     tu__unlock(&weak.lock);
 }
 
+void tu__gc_weak_each(void (*visit)(const void *start, size_t size, void *arg), void *arg)
+{
+    if (!tu__trylock(&weak.lock))
+        return;
+    for (const struct cleanup *c = weak.cleanups; c; c = c->next)
+        visit(&c->arg, sizeof c->arg, arg);
+    for (const struct cleanup *c = weak.due; c; c = c->next)
+        visit(&c->arg, sizeof c->arg, arg);
+    tu__unlock(&weak.lock);
+}
+
 void tu__gc_weak_begin(void)
 {
     atomic_store_explicit(&weak.clearing, true, memory_order_release);

@@ -1105,8 +1105,8 @@ start_goroutine(void (*entry)(void), unsigned count, const uintptr_t *words,
         if (g->cancel && tu__cancel_retain)
             tu__cancel_retain(g->cancel);
         tu__gc_born(g);
-        g->alive = true;
         goroutine_prepare(g, goroutine_main);
+        g->alive = true; /* from here on the collector reads its stack */
         if (p) {
             count_up(&p->started);
             g->id = atomic_load_explicit(&p->started, memory_order_relaxed) *
