@@ -13,7 +13,7 @@
 
 #include <pthread.h>
 
-/* SPIN_NS: where each thread has a core, they stand by then. */
+/* SPIN_NS: where each thread has a core, they stand by then. To wake up on a core that has gone idle takes nearly as long. */
 enum { SPIN_NS = TU__LIMIT(50000, 0), PATIENCE_NS_LOG = 35 }; /* 34 s */
 /* ThreadSanitizer keeps a signal for the fiber that it came to, which may have left the thread. */
 #ifdef TU__TSAN
@@ -261,8 +261,8 @@ static void stand(struct fault_stop *at)
     t->at = *at;
     t->stood_ns = now_ns;
     atomic_store_explicit(&t->answered, epoch, memory_order_relaxed);
-    if (atomic_fetch_sub_explicit(&threads->waiting, 1, memory_order_acq_rel) == 1)
-        futex_wake(&threads->waiting, 1);
+    (void)atomic_fetch_sub_explicit(&threads->waiting, 1, memory_order_acq_rel);
+    futex_wake(&threads->waiting, 1); /* not the last one only: see wait_for_all */
     while (atomic_load_explicit(&threads->epoch, memory_order_acquire) == epoch)
         (void)futex_wait(&threads->epoch, epoch, -1);
 }
@@ -292,16 +292,20 @@ static bool in_the_way(uint32_t epoch)
     return false;
 }
 
+/* Sleeps while one of them needs our core, and spins for the others. */
 static void wait_for_all(uint32_t epoch)
 {
     struct tu__gc_threads *threads = &tu__gc_threads;
-    int64_t began_ns = clock_monotonic_ns(), now_ns = began_ns;
+    int64_t began_ns = clock_monotonic_ns(), now_ns = began_ns, spin_until_ns = began_ns + SPIN_NS;
     for (uint32_t left; (left = atomic_load_explicit(&threads->waiting, memory_order_acquire)) > 0;
          now_ns = clock_monotonic_ns()) {
-        if (now_ns - began_ns < SPIN_NS && !in_the_way(epoch))
+        if (now_ns < spin_until_ns && !in_the_way(epoch)) {
             cpu_pause();
-        else if (futex_wait(&threads->waiting, left, AGAIN_NS) == -ETIMEDOUT)
+            continue;
+        }
+        if (futex_wait(&threads->waiting, left, AGAIN_NS) == -ETIMEDOUT)
             ask(true, epoch);
+        spin_until_ns = clock_monotonic_ns() + SPIN_NS;
         tu_check((now_ns - began_ns) >> PATIENCE_NS_LOG == 0,
                  "collector: %u threads do not stop; does one block or handle SIGURG?", left);
     }
