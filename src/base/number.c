@@ -8,6 +8,7 @@
  */
 #include "base/number.h"
 
+#include <float.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -127,12 +128,28 @@ bool number_parse_long_double(struct slice text, long double *out)
     return true;
 }
 
+/* More than 53 bits divided by a power of ten, where long doubles have 64: rounded twice, which is wrong only if the first
+ * rounding gave what lies in the middle between two doubles. False: it did, or there are no such long doubles. */
+static bool divide_long(uint64_t mantissa, double power, double *out)
+{
+#if LDBL_MANT_DIG == 64
+    enum { LOW = (1 << (LDBL_MANT_DIG - DBL_MANT_DIG)) - 1, MIDDLE = (LOW + 1) / 2 };
+    long double value = (long double)mantissa / (long double)power;
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    *out = (double)value;
+    return (bits & LOW) != MIDDLE;
+#else
+    return false;
+#endif
+}
+
 /* Up to 53 bits divided by a power of ten that is a double too are rounded once, hence as strtod rounds. */
 bool number_parse_decimal(struct slice text, double *out)
 {
-    enum { DIGITS = 16 };
-    static const double powers[DIGITS] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                          1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+    enum { DIGITS = 19 }; /* so many fit 64 bits */
+    static const double powers[DIGITS] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8, 1e9,
+                                          1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18};
     const char *p = text.data, *end = p + text.size, *point = NULL;
     bool negative = text.size > 0 && *p == '-';
     uint64_t mantissa = 0;
@@ -148,11 +165,13 @@ bool number_parse_decimal(struct slice text, double *out)
         else
             return false;
     }
-    if (mantissa > UINT64_C(1) << 53)
-        return false;
-    double value = (double)mantissa;
-    if (point)
-        value /= powers[end - point - 1];
+    double value = (double)mantissa, power = point ? powers[end - point - 1] : 1;
+    if (mantissa > UINT64_C(1) << 53 && point) {
+        if (!divide_long(mantissa, power, &value))
+            return false;
+    } else {
+        value /= power;
+    }
     *out = negative ? -value : value;
     return true;
 }

@@ -30,8 +30,8 @@ size_t number_format_uint64(char *out, uint64_t value);
 bool number_parse_double(struct slice text, double *out);
 /* The same for long double (INCRBYFLOAT). */
 bool number_parse_long_double(struct slice text, long double *out);
-/* The usual part of number_parse_double, without the C library: an optional '-', digits and a point, at most 16 of them
- * together, no more than 2^53 without the point. False: it may be a number in another form. */
+/* The usual part of number_parse_double, without the C library: an optional '-', digits and a point, at most 19 of them
+ * together. False: it may be a number in another form. */
 bool number_parse_decimal(struct slice text, double *out);
 
 /* The shortest text that reads back as `value`, in the form RESP3 doubles and scores have ("inf",

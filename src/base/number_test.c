@@ -122,7 +122,7 @@ TEST(number, decimals_as_the_c_library_reads_them)
     random_init(&r, 3);
     for (int i = 0; i < 200000; i++) {
         char text[24], *end;
-        size_t size = random_below(&r, 20), point = random_below(&r, 24);
+        size_t size = random_below(&r, 22), point = random_below(&r, 24);
         for (size_t at = 0; at < size; at++)
             text[at] = at == point ? '.' : (char)('0' + random_below(&r, 10));
         if (size > 0 && random_below(&r, 3) == 0)
@@ -138,7 +138,17 @@ TEST(number, decimals_as_the_c_library_reads_them)
     CHECK(taken > 50000);
     double value;
     CHECK(number_parse_decimal(SLICE("9007199254740992"), &value) && value == 0x1p53);
-    CHECK(!number_parse_decimal(SLICE("9007199254740993"), &value));
+    CHECK(number_parse_decimal(SLICE("9007199254740993"), &value) && value == 0x1p53);
+    CHECK(number_parse_decimal(SLICE("9007199254740995"), &value) && value == 0x1p53 + 4);
+    CHECK(number_parse_decimal(SLICE("9999999999999999999"), &value) && value == 1e19);
+    CHECK(!number_parse_decimal(SLICE("10000000000000000000"), &value));
+    /* in the middle between two doubles, where long doubles say it exactly, or only round to it */
+    CHECK(!number_parse_decimal(SLICE("9007199254740993.0"), &value));
+    CHECK(!number_parse_decimal(SLICE("9007199254740993.00"), &value));
+    CHECK(!number_parse_decimal(SLICE("4503599627370497.50"), &value));
+    CHECK(number_parse_double(SLICE("9007199254740993.00"), &value) && value == 0x1p53);
+    CHECK(number_parse_double(SLICE("9007199254740993.01"), &value) && value == 0x1p53 + 2);
+    CHECK(number_parse_double(SLICE("9007199254740992.99"), &value) && value == 0x1p53);
     CHECK(!number_parse_decimal(SLICE("-"), &value) && !number_parse_decimal(SLICE("."), &value));
     CHECK(!number_parse_decimal(SLICE("-."), &value) && !number_parse_decimal(SLICE(""), &value));
 }

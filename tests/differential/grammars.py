@@ -749,7 +749,7 @@ def sort(r, extra):
         out += ["LIMIT", r.choice(INDEXES[:8]), r.choice(INDEXES[:8])]
     upper = [w.upper() for w in out]
     if {"ALPHA", "BY", "STORE"} <= set(upper):  # equals are in the order in which they came, which is the server's own
-        out[upper.index("ALPHA")] = "ASC"
+        out = ["ASC" if w.upper() == "ALPHA" else w for w in out]
     return out
 
 

@@ -40,7 +40,9 @@ static size_t take_option(struct call *call, size_t at, bool may_store, struct s
         return 2;
     }
     if (slice_equal_nocase(word, SLICE("by")) && left >= 1) {
-        o->by = call->argv[at + 1];
+        if (!o->by.data ||
+            sort_has_star(o->by)) /* one without a star says "unsorted", and is final */
+            o->by = call->argv[at + 1];
         return 2;
     }
     if (slice_equal_nocase(word, SLICE("get")) && left >= 1) {

@@ -59,6 +59,11 @@ static const char *star_of(struct slice pattern)
     return pattern.size ? memchr(pattern.data, '*', pattern.size) : NULL;
 }
 
+bool sort_has_star(struct slice pattern)
+{
+    return star_of(pattern) != NULL;
+}
+
 static bool is_element(struct slice pattern)
 {
     return slice_equal(pattern, SLICE("#"));

@@ -17,6 +17,8 @@ struct sort_options {
     int64_t offset, count; /* of the elements in order; count below 0: to the end */
 };
 
+/* False: a pattern of BY that means no order. */
+bool sort_has_star(struct slice pattern);
 /* True if the patterns name keys. */
 bool sort_reads_keys(const struct sort_options *o);
 
