@@ -24,10 +24,17 @@ static uint64_t hash_for_watchers(const struct shard *s, const struct shard_db *
 /* One item: a key that is over goes, one that is not is put back at its true deadline. A hash loses at most `most` fields
  * and stands first in line again if more are over. Returns the fields. */
 static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d,
-                     uint64_t hash, size_t most)
+                     uint64_t hash, const struct hash_candidate *c, size_t most)
 {
-    struct found f = {.shard = s, .db = d};
+    struct found f = {.shard = s, .db = d, .slot = c->slot};
     size_t fields = 0;
+    bool last;
+    f.entry = hash_table_candidate_due(&d->table, c, hash, tx->now_ms, &last);
+    if (f.entry) {
+        shard_expire(tx, db, &f, hash_for_watchers(s, d, f.entry, hash));
+        if (last)
+            return 0;
+    }
     while ((f.entry = hash_table_find_due(&d->table, hash, tx->now_ms, &f.slot)) &&
            entry_is_expired(f.entry, tx->now_ms))
         shard_expire(tx, db, &f, hash_for_watchers(s, d, f.entry, hash));
@@ -51,15 +58,17 @@ static size_t settle(struct transaction *tx, uint32_t db, struct shard *s, struc
 static size_t run_db(struct transaction *tx, uint32_t db, struct shard *s, struct shard_db *d)
 {
     uint64_t hashes[BATCH];
+    struct hash_candidate candidates[BATCH];
     if (shard_db_wants_sweep(d))
         expire_index_sweep(&d->expire);
     size_t count = expire_index_take(&d->expire, tx->now_ms, hashes, BATCH), fields = 0;
     for (size_t i = 0; i < count; i++)
         hash_table_prefetch_bucket(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
-        hash_table_prefetch_deadline(&d->table, hashes[i]);
+        candidates[i] = hash_table_candidate(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
-        fields += settle(tx, db, s, d, hashes[i], fields < FIELDS ? FIELDS - fields : 0);
+        fields +=
+            settle(tx, db, s, d, hashes[i], &candidates[i], fields < FIELDS ? FIELDS - fields : 0);
     return count + fields;
 }
 

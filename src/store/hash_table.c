@@ -40,7 +40,7 @@ struct hash_directory {
 
 /* Load after inserting: what a split aims at, and what is left after shrinking; a segment below
  * SPARSE_PERCENT shrinks, two siblings with fewer than MERGE_COUNT entries join. */
-enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 25, MERGE_COUNT = 96 };
+enum { SPLIT_PERCENT = 90, SHRINK_PERCENT = 75, SPARSE_PERCENT = 25, MERGE_COUNT = 48 };
 /* The load of elements' segments after a split, and where their number is known. */
 enum { ELEMENTS_SPLIT_PERCENT = 65, RESERVE_PERCENT = 80 };
 /* What the largest segment takes then. */
@@ -78,6 +78,7 @@ static void set_segment(struct hash_table *t, uint64_t position, struct hash_seg
     size_t span = (size_t)1 << (d->depth - s.depth), first = word_index(d, position) & ~(span - 1);
     for (size_t i = 0; i < span; i++)
         atomic_store_explicit(&d->words[first + i], segment_word(s), memory_order_relaxed);
+    t->rebuilt++;
 }
 
 static void count_bytes(struct hash_table *t, struct hash_segment s, bool add)
@@ -298,11 +299,51 @@ void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash)
     }
 }
 
-void hash_table_prefetch_deadline(const struct hash_table *t, uint64_t hash)
+/* True if the bits of a hash that hash_table_find_due does not know cannot lead to another h12. */
+static inline bool same_place(const struct hash_table *t, struct hash_segment s, uint64_t position)
 {
-    const char *e = first_match(t, hash);
-    if (e)
-        __builtin_prefetch(e);
+    /* Positions are at most a third farther apart than hashes. */
+    uint64_t farthest = position + ((uint64_t)UNKNOWN_BITS << t->shard_bits) * 2;
+    return (position ^ farthest) >> (52 - s.depth) == 0;
+}
+
+struct hash_candidate hash_table_candidate(const struct hash_table *t, uint64_t hash)
+{
+    struct hash_candidate c = {.slot = {.position = hash_position(t, hash)}, .rebuilt = t->rebuilt};
+    struct hash_segment s = find_segment(t, c.slot.position);
+    if (!s.buckets)
+        return c;
+    uint32_t h12 = segment_h12(s, c.slot.position), at = segment_home(s.size, h12);
+    uint32_t reach = bucket_reach(&s.buckets[at]);
+    for (uint32_t passed = 0; passed <= reach; passed++) {
+        struct hash_bucket *b = &s.buckets[at];
+        for (uint32_t set = bucket_match(b, (uint8_t)h12); set; set &= set - 1) {
+            uint32_t index = (uint32_t)__builtin_ctz(set);
+            if (bucket_passed(b, index) != passed)
+                continue;
+            __builtin_prefetch(bucket_entry(t, b, index));
+            c.slot.bucket = b;
+            c.slot.index = index;
+            c.alone =
+                passed == reach && (set & (set - 1)) == 0 && same_place(t, s, c.slot.position);
+            return c;
+        }
+        at = at + 1 == s.size ? 0 : at + 1;
+    }
+    return c;
+}
+
+struct entry *hash_table_candidate_due(const struct hash_table *t, const struct hash_candidate *c,
+                                       uint64_t hash, int64_t now_ms, bool *last)
+{
+    const struct hash_bucket *b = c->slot.bucket;
+    if (!b || c->rebuilt != t->rebuilt || !(bucket_occupied(b) >> c->slot.index & 1))
+        return NULL;
+    struct entry *e = bucket_entry(t, b, c->slot.index);
+    if (!entry_is_expired(e, now_ms))
+        return NULL;
+    *last = c->alone || (hash_item_hash(t, e) ^ hash) <= UNKNOWN_BITS;
+    return e;
 }
 
 /* ---- growing ---- */

@@ -52,6 +52,7 @@ struct hash_table {
     _Atomic size_t segment_bytes;               /* in segments; the same */
     uint32_t shard_bits; /* top bits of a hash that are equal in the whole table */
     bool elements;       /* items are struct element (index/element_table.h), not struct entry */
+    uint16_t rebuilt;    /* how often a segment was replaced */
 };
 
 /* Where an entry is; valid until the table changes. */
@@ -128,8 +129,19 @@ void hash_table_swap(struct hash_table *a, struct hash_table *b);
  * lock. */
 void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash);
 void hash_table_prefetch_entry(const struct hash_table *t, uint64_t hash);
-/* Only what says whether it is over. */
-void hash_table_prefetch_deadline(const struct hash_table *t, uint64_t hash);
+
+/* Where hash_table_find_due would look first, for a batch of hashes: all are looked for, then what was found is taken. */
+struct hash_candidate {
+    struct hash_slot slot; /* bucket NULL: none */
+    uint16_t rebuilt;
+    bool alone; /* nothing else lies where the hash leads */
+};
+/* Looks into the bucket, and warms the cache for what says whether the entry is over. */
+struct hash_candidate hash_table_candidate(const struct hash_table *t, uint64_t hash);
+/* What still is there, after removals, but no insertion: an entry that is over at now_ms, or NULL: ask hash_table_find_due.
+ * *last: no other entry has this hash. */
+struct entry *hash_table_candidate_due(const struct hash_table *t, const struct hash_candidate *c,
+                                       uint64_t hash, int64_t now_ms, bool *last);
 
 /* Walks everything and aborts on a broken invariant. */
 void hash_table_verify(const struct hash_table *t);

@@ -136,6 +136,86 @@ TEST(hash_table, shrinks_with_its_keys)
     fixture_free(&f);
 }
 
+/* Most keys are over at 10, some at 1000. */
+static bool over_at_10(size_t i)
+{
+    return i % 16 != 0;
+}
+
+static void add_with_deadline(struct fixture *f, size_t i)
+{
+    char name[32];
+    struct slice key = {name, key_name(name, i)};
+    struct entry *e = entry_new_integer(key, (int64_t)i, over_at_10(i) ? 10 : 1000);
+    REQUIRE(e && hash_table_insert(&f->table, e, hash_of(key)));
+    f->present[i] = 1;
+    f->count++;
+}
+
+static void drop_due(struct fixture *f, const struct hash_slot *slot, struct entry *e)
+{
+    size_t i = (size_t)entry_integer(e);
+    CHECK(over_at_10(i) && f->present[i]);
+    hash_table_remove(&f->table, slot);
+    entry_free(e);
+    f->present[i] = 0;
+    f->count--;
+}
+
+/* As the expirer does it: a batch of hashes without their low bits, looked for together and then taken one after the other,
+ * some twice, and some of keys that are not over yet. */
+TEST(hash_table, candidates_of_a_batch)
+{
+    enum { KEYS = 40000, BATCH = 64 };
+    struct fixture f;
+    struct random_state r;
+    random_init(&r, 21);
+    fixture_init(&f, KEYS, 4);
+    for (size_t i = 0; i < KEYS; i++)
+        add_with_deadline(&f, i);
+    size_t order[2 * KEYS], count = 0, direct = 0;
+    for (size_t i = 0; i < KEYS; i++)
+        for (size_t times = random_below(&r, 8) == 0 ? 2 : 1; times > 0; times--)
+            order[count++] = i;
+    for (size_t i = count; i-- > 1;) {
+        size_t k = random_below(&r, i + 1), kept = order[i];
+        order[i] = order[k];
+        order[k] = kept;
+    }
+    for (size_t from = 0; from < count; from += BATCH) {
+        struct hash_candidate found[BATCH];
+        uint64_t hashes[BATCH];
+        size_t n = count - from < BATCH ? count - from : BATCH;
+        for (size_t k = 0; k < n; k++) {
+            char name[32];
+            struct slice key = {name, key_name(name, order[from + k])};
+            hashes[k] = hash_of(key) & ~UINT64_C(15);
+            found[k] = hash_table_candidate(&f.table, hashes[k]);
+        }
+        for (size_t k = 0; k < n; k++) {
+            bool last = false;
+            struct entry *e = hash_table_candidate_due(&f.table, &found[k], hashes[k], 10, &last);
+            direct += e != NULL;
+            if (e)
+                drop_due(&f, &found[k].slot, e);
+            if (last) {
+                CHECK(!f.present[order[from + k]]);
+                continue;
+            }
+            struct hash_slot slot;
+            while ((e = hash_table_find_due(&f.table, hashes[k], 10, &slot)) &&
+                   entry_is_expired(e, 10))
+                drop_due(&f, &slot, e);
+            CHECK((e != NULL) == !over_at_10(order[from + k]));
+        }
+        if (from % (32 * BATCH) == 0)
+            hash_table_verify(&f.table);
+    }
+    CHECK_EQ(f.count, KEYS / 16);
+    CHECK(direct > KEYS / 4 * 3);
+    fixture_free(&f);
+}
+
 TEST(hash_table, replaces_in_place)
 {
     struct fixture f;

@@ -191,11 +191,24 @@ static bool go_home(struct tu__central *c, struct span *s, void *block)
     return --s->used == 0;
 }
 
+/* What go_home will touch of the block's span. The block may have gone already, and its page, too. */
+static void prefetch_home(const void *block)
+{
+    const struct span *s = tu__entry_span(tu__page_entry(block));
+    if (!s)
+        return;
+    __builtin_prefetch(s, 1);
+    __builtin_prefetch(s->home, 1);
+    __builtin_prefetch(s->home + SPAN_WORDS / 2, 1);
+}
+
 /* Called and returns locked; returns the spans that became empty, which nobody else knows any more.
  * */
 static struct span *give_to_spans(struct tu__central *c, void **blocks, uint32_t count)
 {
     struct span *empty = NULL;
+    for (uint32_t i = 0; i < count; i++) /* their spans may lie anywhere */
+        prefetch_home(blocks[i]);
     for (uint32_t i = 0; i < count; i++) {
         uint64_t entry = tu__page_entry(blocks[i]);
         struct span *s = tu__entry_span(entry);
