@@ -53,17 +53,11 @@ void lzf_table_clear(struct lzf_table *t)
     t->now = t->swept = 0;
 }
 
-typedef uint16_t eight __attribute__((vector_size(16)));
-
 static __attribute__((noinline)) void sweep(struct lzf_table *t, uint32_t now)
 {
-    for (size_t i = 0; i < LZF_SLOTS; i += 8) {
-        eight last, age, old;
-        memcpy(&last, t->last + i, sizeof last);
-        age = (uint16_t)now - last;
-        old = (eight)(age > DISTANCE_MAX);
-        last = (uint16_t)now - ((old & LONG_AGO) | (~old & age));
-        memcpy(t->last + i, &last, sizeof last);
+    for (size_t i = 0; i < LZF_SLOTS; i++) { /* the compiler does eight at a time */
+        uint16_t age = (uint16_t)(now - t->last[i]);
+        t->last[i] = (uint16_t)(t->last[i] + ((age > LONG_AGO ? age : LONG_AGO) - LONG_AGO));
     }
     t->swept = now;
 }

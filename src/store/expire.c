@@ -63,7 +63,7 @@ static size_t run_db(struct transaction *tx, uint32_t db, struct shard *s, struc
         expire_index_sweep(&d->expire);
     size_t count = expire_index_take(&d->expire, tx->now_ms, hashes, BATCH), fields = 0;
     for (size_t i = 0; i < count; i++)
-        hash_table_prefetch_bucket(&d->table, hashes[i]);
+        hash_table_prefetch_candidate(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)
         candidates[i] = hash_table_candidate(&d->table, hashes[i]);
     for (size_t i = 0; i < count; i++)

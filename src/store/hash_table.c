@@ -268,6 +268,17 @@ void hash_table_prefetch_bucket(const struct hash_table *t, uint64_t hash)
         __builtin_prefetch(&s.buckets[segment_home(s.size, segment_h12(s, position))]);
 }
 
+void hash_table_prefetch_candidate(const struct hash_table *t, uint64_t hash)
+{
+    uint64_t position = hash_position(t, hash);
+    struct hash_segment s = find_segment(t, position);
+    if (!s.buckets)
+        return;
+    const struct hash_bucket *home = &s.buckets[segment_home(s.size, segment_h12(s, position))];
+    __builtin_prefetch(home);
+    __builtin_prefetch(home + 1); /* behind the last one is something else, which does no harm */
+}
+
 /* The first candidate for a hash; NULL: none. */
 static inline __attribute__((always_inline)) const char *first_match(const struct hash_table *t,
                                                                      uint64_t hash)

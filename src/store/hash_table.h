@@ -136,6 +136,8 @@ struct hash_candidate {
     uint16_t rebuilt;
     bool alone; /* nothing else lies where the hash leads */
 };
+/* Warms the cache for hash_table_candidate. */
+void hash_table_prefetch_candidate(const struct hash_table *t, uint64_t hash);
 /* Looks into the bucket, and warms the cache for what says whether the entry is over. */
 struct hash_candidate hash_table_candidate(const struct hash_table *t, uint64_t hash);
 /* What still is there, after removals, but no insertion: an entry that is over at now_ms, or NULL: ask hash_table_find_due.
