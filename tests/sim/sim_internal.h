@@ -20,7 +20,8 @@ struct vthread {
     void *sp;
     enum vthread_state state;
     bool woken;     /* how the last wait ended */
-    bool signalled; /* runs the handler when it goes on */
+    bool signalled; /* runs the handler when it goes on, */
+    bool handling;  /* unless it is in it */
     struct sim_wait wait;
     const char *what; /* it waits in */
     char name[16];

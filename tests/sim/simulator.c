@@ -318,14 +318,19 @@ static void set_back(struct vthread *t)
     sim.switched_at = sim.step;
 }
 
-/* A point of the handler's may switch as any other. False: there was no signal. */
+/* A point of the handler's may switch as any other; another signal waits for its end, as in the kernel. False: there
+ * was no signal. */
 static bool handle_signal(struct vthread *self)
 {
-    if (!self->signalled)
+    if (!self->signalled || self->handling)
         return false;
     int error = errno;
-    self->signalled = false;
-    sim_handler();
+    self->handling = true;
+    while (self->signalled) {
+        self->signalled = false;
+        sim_handler();
+    }
+    self->handling = false;
     errno = error;
     return true;
 }
@@ -406,7 +411,7 @@ void sim_signal(int thread)
     t->signalled = true;
     if (t == sim.current)
         (void)handle_signal(t);
-    else if (t->state == BLOCKED)
+    else if (t->state == BLOCKED && !t->handling)
         make_runnable(t, true);
 }
 

@@ -103,9 +103,10 @@ static bool is_lost(const void *p)
 TU__RACY static void look(const void *low, const void *high, const char *whose)
 {
     uintptr_t at = ((uintptr_t)low + sizeof at - 1) & ~(sizeof at - 1);
+    size_t committed = atomic_load_explicit(&tu__pages.committed, memory_order_relaxed);
     for (; at + sizeof at <= (uintptr_t)high; at += sizeof at) {
         const void *to = *(const void *const volatile *)at;
-        if (is_lost(to))
+        if ((uintptr_t)to - tu__pages.base < committed && is_lost(to))
             tu_check(false, "collector: %p, %s, points to %p (%s), which was not marked",
                      (const void *)at, whose, to, type_name(to));
     }
