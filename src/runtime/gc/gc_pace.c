@@ -106,10 +106,9 @@ static void configure_locked(void)
     pace.limit = limit ? parse_size(limit) : 0;
     pace.generations = generations && atoi(generations) > 0;
     pace.trace = trace && atoi(trace) > 0;
-    if (shadow && atoi(shadow) > 0) {
+    if (shadow && atoi(shadow) > 0)
         tu__shadow_begin();
-        tu__gc_barrier(false);
-    }
+    tu__gc_barrier(false);
     set_goal_locked();
     atomic_store_explicit(&pace.configured, true, memory_order_release);
 }

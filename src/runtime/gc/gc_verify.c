@@ -22,7 +22,7 @@
  *   - words that may be something else than a pointer to the object (is_lost). So not everything that is lost is found at once, but
  *     what is found is lost
  *
- * ThreadSanitizer calls our handler late and has frames of its own: no 2 with it.
+ * ThreadSanitizer calls our handler late and has frames of its own: with it stacks are left out.
  */
 #include "runtime/gc/collector.h"
 #include "runtime/gc/gc_anchor.h"
@@ -119,11 +119,11 @@ static void look_at_range(const void *start, size_t size, void *whose)
 
 void tu__gc_verify_roots(void)
 {
-#ifndef TU__TSAN
     static char root[] = "a root", anchor[] = "an anchor", cleanup[] = "a cleanup";
     tu__gc_roots_each(look_at_range, root);
     tu__gc_anchors_each_locked(look_at_range, anchor);
     tu__gc_weak_each(look_at_range, cleanup);
+#ifndef TU__TSAN
     tu__gc_stacks_each(look);
 #endif
 }
