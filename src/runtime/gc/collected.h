@@ -51,6 +51,7 @@ struct slot {
     uint32_t next;     /* number of the first block that was not looked at for [cur, end) */
     struct span *span; /* NULL: none */
     char *start;       /* of the span */
+    char *began;       /* for tests: cur, when the cycle began */
     uint64_t claimed[COLLECTED_WORDS];
 };
 
