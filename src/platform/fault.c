@@ -95,8 +95,12 @@ static struct fault_stop stop_of(void *context)
     }
     return at;
 #else
-    return (struct fault_stop){
-        .pc = (uintptr_t *)&m->pc, .sp = m->sp, .registers = m, .registers_size = sizeof *m};
+    return (struct fault_stop){.pc = (uintptr_t *)&m->pc,
+                               .sp = m->sp,
+                               .registers = m,
+                               .registers_size = sizeof *m,
+                               .alternate_low = low,
+                               .alternate_high = high};
 #endif
 }
 

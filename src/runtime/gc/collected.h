@@ -52,6 +52,7 @@ struct slot {
     struct span *span; /* NULL: none */
     char *start;       /* of the span */
     bool untouched;    /* the span was never used: there is no memory behind it yet */
+    char *began;       /* for tests: cur, when the cycle began */
     uint64_t claimed[COLLECTED_WORDS];
 };
 

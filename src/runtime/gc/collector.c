@@ -101,8 +101,11 @@ static void mark_claimed(void)
     for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
         for (uint32_t word = 0; word < KEYS / 64; word++) {
             uint64_t bits = atomic_load_explicit(&t->active[word], memory_order_relaxed);
-            for (; bits; bits &= bits - 1)
-                tu__collected_mark_claimed(&t->slots[word * 64 + (uint32_t)__builtin_ctzll(bits)]);
+            for (; bits; bits &= bits - 1) {
+                struct slot *slot = &t->slots[word * 64 + (uint32_t)__builtin_ctzll(bits)];
+                slot->began = slot->cur;
+                tu__collected_mark_claimed(slot);
+            }
         }
 }
 

@@ -88,6 +88,16 @@ static const char *type_name(const void *object)
     return s->type ? s->type->name : s->bin == COLLECTED_PLAIN ? "bytes" : "an array";
 }
 
+/* Where a slot is used up, its cur is the end of its last block, which may be dead as well; who makes an object loads it. */
+static bool is_end_of_slot(const void *p)
+{
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        for (uint32_t key = 0; key < KEYS; key++)
+            if (t->slots[key].began == p)
+                return true;
+    return false;
+}
+
 /* The beginning of an object that is not marked, and surely a pointer to it: not the beginning of a span, which is
  * computed to find an object in it; nor where a live object ends; nor what becomes of a pointer when its low byte is
  * used for something else. */
@@ -97,7 +107,7 @@ static bool is_lost(const void *p)
     if (!tu__collected_find(p, &at) || tu__mark_is(p))
         return false;
     return at.index > 0 && p == tu__collected_block(at.span, at.index) && (uintptr_t)p % 256 != 0 &&
-           !tu__mark_is((const char *)p - 1);
+           !tu__mark_is((const char *)p - 1) && !is_end_of_slot(p);
 }
 
 TU__RACY static void look(const void *low, const void *high, const char *whose)
