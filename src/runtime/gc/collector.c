@@ -46,7 +46,8 @@
 enum { SWEEP_SPANS = 32, LAST_NS = 20000, LAST_OBJECTS = 64 };
 
 static struct cycle cycle;
-static bool verified; /* the present one, from its beginning */
+static bool verified;     /* the present one, from its beginning */
+static bool stacks_clean; /* its stacks, too: see gc_verify.c */
 
 struct cycle *tu__gc_cycle(void)
 {
@@ -136,8 +137,7 @@ static void begin_marking(uint32_t number)
     cycle.generations = tu__cards_begin(cycle.generations) && cycle.generations;
     mark_claimed();
     scan_roots(number);
-    if (verified)
-        tu__gc_clean_parked();
+    stacks_clean = verified && tu__gc_clean_stacks();
     start_world(began_ns);
 }
 
@@ -180,7 +180,7 @@ static bool end_marking(uint32_t number)
         if (cycle.verify || tu__shadow())
             tu__gc_verify_marks();
         if (verified)
-            tu__gc_verify_roots();
+            tu__gc_verify_roots(stacks_clean);
         atomic_store_explicit(&tu__gc_marking, 0, memory_order_relaxed);
         tu__gc_barrier(false);
         tu__gc_weak_begin();

@@ -35,7 +35,8 @@ void tu__gc_barrier(bool on);
 /* Aborts if a marked object points to one that is not. World stopped, all locks held. */
 void tu__gc_verify_marks(void);
 /* The same of roots and stacks. */
-void tu__gc_verify_roots(void);
+void tu__gc_verify_roots(bool stacks_clean);
+extern uint64_t tu__gc_verified_stacks; /* cycles in which that looked at stacks */
 
 /* Around a fork: between the two nobody is inside, in the child as well. */
 void tu__gc_before_fork(void);

@@ -155,9 +155,14 @@ static bool clean_parked(struct g *g, void *unused)
     return true;
 }
 
-void tu__gc_clean_parked(void)
+bool tu__gc_clean_stacks(void)
 {
+    for (struct gc_thread *t = atomic_load(&tu__gc_threads.all); t; t = t->next)
+        if (!t->left_out && !t->clean &&
+            (on_alternate(t) || goroutine_of_stack((const void *)t->at.sp)))
+            return false;
     goroutine_each(clean_parked, NULL);
+    return true;
 }
 
 struct each {

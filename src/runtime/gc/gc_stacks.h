@@ -29,7 +29,8 @@ void tu__gc_scan_parked(struct mark_stack *stack, uint32_t cycle);
 
 /* Zeroes a stack downwards from `top`, until it has come to `low` or seen enough zeroes. */
 void tu__gc_clean_below(const char *top, const char *low);
-/* The same below the frames of all goroutines that are on no thread. */
-void tu__gc_clean_parked(void);
+/* The same below the frames of all goroutines that are on no thread. False: a thread could not do that for the goroutine that it
+ * runs, which may be anywhere later. */
+bool tu__gc_clean_stacks(void);
 /* Calls visit for what would be scanned if a cycle began now, of those that were clean and scanned when this one did. */
 void tu__gc_stacks_each(void (*visit)(const void *low, const void *high, const char *whose));

@@ -325,6 +325,7 @@ void tu__gc_stop(void)
             continue;
         if (away == GC_TOUCHES) {
             t->at = (struct fault_stop){.sp = t->touching_sp};
+            t->clean = false;
             continue;
         }
         count++;

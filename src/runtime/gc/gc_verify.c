@@ -17,6 +17,8 @@
  *
  *   - registers and stacks of threads that were not scanned when the cycle began, because they slept quietly or ran a
  *     goroutine, and those of a thread on whose stack handlers run
+ *   - any stack, if a thread could not clean below the frames of its goroutine: it touched memory (tu__gc_touch) or was in another
+ *     handler. That goroutine may be on no thread now, and what lay below it in frames that it has made since
  *   - vector registers: the C library reads beyond the ends of strings with them
  *   - anchors of this cycle: the ring of a new channel holds what its memory did before
  *   - words that may be something else than a pointer to the object (is_lost). So not everything that is lost is found at once, but
@@ -80,6 +82,8 @@ void tu__gc_verify_marks(void)
     vm_unmap(marks, bytes);
 }
 
+uint64_t tu__gc_verified_stacks;
+
 /* ---- roots ---- */
 
 static const char *type_name(const void *object)
@@ -127,13 +131,16 @@ static void look_at_range(const void *start, size_t size, void *whose)
     look(start, (const char *)start + size, whose);
 }
 
-void tu__gc_verify_roots(void)
+void tu__gc_verify_roots(bool stacks_clean)
 {
     static char root[] = "a root", anchor[] = "an anchor", cleanup[] = "a cleanup";
     tu__gc_roots_each(look_at_range, root);
     tu__gc_anchors_each_locked(look_at_range, anchor);
     tu__gc_weak_each(look_at_range, cleanup);
 #ifndef TU__TSAN
-    tu__gc_stacks_each(look);
+    if (stacks_clean) {
+        tu__gc_stacks_each(look);
+        tu__gc_verified_stacks++;
+    }
 #endif
 }
