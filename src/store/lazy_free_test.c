@@ -48,25 +48,22 @@ TEST(lazy_free, at_once_without_a_runtime)
     keyspace_fixture_stop();
 }
 
-/* With one P nothing of the queue runs until main parks, so it is the helper's. */
+/* The first call finds nearly all of it waiting: with one P the queue's goroutines run when main parks, or, on a machine that
+ * is slow enough, when it has lost its P for computing too long. */
 static void helps(void *arg)
 {
     start();
     size_t before = used();
     fill(1000);
     CHECK_EQ(keyspace_flush(&tx, 0, true), 1000);
-    CHECK_EQ(lazy_free_counts().pending, 1000);
-    CHECK(used() > before + 3000000);
-    uint64_t pending = 1000;
-    while (pending > 0) {
-        REQUIRE(lazy_free_help());
-        uint64_t now = lazy_free_counts().pending;
-        REQUIRE(now < pending);
-        pending = now;
-    }
+    CHECK(lazy_free_help());
+    CHECK(lazy_free_counts().pending < 1000);
+    while (lazy_free_counts().pending > 0)
+        (void)lazy_free_help();
     CHECK(used() < before + 1000000);
     CHECK_EQ(lazy_free_counts().freed, 1000);
-    CHECK(lazy_free_help() && !lazy_free_help()); /* since the last call something was freed */
+    (void)lazy_free_help();
+    CHECK(!lazy_free_help()); /* since the last call nothing was freed */
     for (int i = 0; i < 1000; i++)
         tu_yield(); /* the goroutines find nothing */
     CHECK_EQ(lazy_free_counts().freed, 1000);
