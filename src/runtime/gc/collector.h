@@ -36,7 +36,9 @@ void tu__gc_barrier(bool on);
 void tu__gc_verify_marks(void);
 /* The same of roots and stacks. */
 void tu__gc_verify_roots(bool stacks_clean);
-extern uint64_t tu__gc_verified_stacks; /* cycles in which that looked at stacks */
+/* Whether that looks at stacks and registers, too: only where no frame computes an address that is no object's. Off at first. */
+extern bool tu__gc_verify_stacks;
+extern uint64_t tu__gc_verified_stacks; /* cycles in which it did */
 
 /* Around a fork: between the two nobody is inside, in the child as well. */
 void tu__gc_before_fork(void);

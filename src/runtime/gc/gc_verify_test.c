@@ -65,6 +65,7 @@ static void collect(void)
 static void run(void *plainly)
 {
     tu__gc_torture(1 << 30);
+    tu__gc_verify_stacks = true;
     REQUIRE(tu_gc_root_add(&list, sizeof list) == 0);
     last = list = tu_new(node);
     for (int i = 0; i < LENGTH; i++) {
@@ -85,6 +86,9 @@ static void run(void *plainly)
 static void with_barrier(void)
 {
     REQUIRE(tu_main(NULL, run, NULL) == 0);
+#ifndef __SANITIZE_THREAD__
+    REQUIRE(tu__gc_verified_stacks > 0);
+#endif
 }
 
 static struct child child;
