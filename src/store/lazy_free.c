@@ -8,10 +8,10 @@
  */
 #include "store/lazy_free.h"
 
+#include "runtime/sched/park.h"
 #include "store/entry.h"
 #include "store/hash_table.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <tuco/go.h>
@@ -32,23 +32,23 @@ struct item {
 };
 
 static struct {
-    pthread_mutex_t lock;
+    struct tu__lock lock;
     struct item *first, **last; /* under it; the oldest first */
     _Atomic uint64_t pending, freed;
     _Atomic uint64_t freed_at_help; /* what `freed` was when help was asked for last */
     _Atomic bool short_of_memory;   /* somebody asked for help since everything was freed last */
-} queue = {.lock = PTHREAD_MUTEX_INITIALIZER, .last = &queue.first};
+} queue = {.last = &queue.first};
 
 static struct item *take(void)
 {
-    pthread_mutex_lock(&queue.lock);
+    tu__lock(&queue.lock);
     struct item *i = queue.first;
     if (i) {
         queue.first = i->next;
         if (!queue.first)
             queue.last = &queue.first;
     }
-    pthread_mutex_unlock(&queue.lock);
+    tu__unlock(&queue.lock);
     return i;
 }
 
@@ -96,10 +96,10 @@ static void put(struct entry *e, struct hash_detached *d, uint64_t objects)
     }
     *i = (struct item){NULL, e, d, objects};
     atomic_fetch_add_explicit(&queue.pending, objects, memory_order_relaxed);
-    pthread_mutex_lock(&queue.lock);
+    tu__lock(&queue.lock);
     *queue.last = i;
     queue.last = &i->next;
-    pthread_mutex_unlock(&queue.lock);
+    tu__unlock(&queue.lock);
     if (tu_go(free_one, NULL) < 0 && (i = take()))
         finish(i);
 }
