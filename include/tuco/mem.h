@@ -3,7 +3,8 @@
  * Sizes are rounded up to classes: every 8 bytes to 256, then at most 12.5 % more, from 4 to 32 KiB 6.25 %;
  * beyond, to pages of 8 KiB. Each thread has a cache, so that the usual call takes no lock. Any
  * goroutine or plain thread may free what another allocated. Nothing here parks, and nothing sets
- * errno.
+ * errno. When memory is used up, a call may sleep for a millisecond before it gives NULL, all threads together for a tenth of the
+ * time at most: caches of others that are about to sleep come free.
  *
  *     struct node *n = tu_alloc(sizeof *n);
  *     if (!n)

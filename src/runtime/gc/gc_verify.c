@@ -22,7 +22,7 @@
  *   - vector registers: the C library reads beyond the ends of strings with them
  *   - anchors of this cycle: the ring of a new channel holds what its memory did before
  *   - stacks and registers at all, unless tu__gc_verify_stacks: a loop's variable behind the end of an array is the address of whatever
- *     lies there (hours of torture gave one, in a register of tu__gc_clear, and one in a frame's slot that no one had written).
+ *     lies there (twenty minutes of torture gave one, in a register of tu__gc_clear, and one in a frame's slot that no one had written).
  *     The torture has other means: freed memory is poisoned, and whatever is read must be as it was made
  *   - words that may be something else than a pointer to the object (is_lost). So not everything that is lost is found at once, but
  *     what is found is lost
